@@ -1,0 +1,1 @@
+//! What auth header fields mean: bytes in, values and defects out.

@@ -1,0 +1,3 @@
+//! The `authtap` program.
+
+fn main() {}
