@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Installs the programs that the tests play against, on Debian 12. What is there already is left alone, so a second
+# run does nothing and needs no network.
+set -euo pipefail
+
+# Debian keeps daemons where an ordinary user's PATH does not look.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+declare -A package_of=(
+    [nginx]=nginx
+    [apache2]=apache2
+    [haproxy]=haproxy
+    [curl]=curl
+    [openssl]=openssl
+    [cc]=build-essential
+)
+
+missing=()
+for program in "${!package_of[@]}"; do
+    command -v "$program" >/dev/null || missing+=("${package_of[$program]}")
+done
+# curl may be there without roots to trust; the platform's are read by the program under test.
+[[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+
+if ((${#missing[@]} == 0)); then
+    echo "tests/install.sh: nothing to install"
+    exit 0
+fi
+
+as_root=()
+if ((EUID != 0)); then
+    command -v sudo >/dev/null || {
+        echo "tests/install.sh: run as root, or install sudo (missing: ${missing[*]})" >&2
+        exit 1
+    }
+    as_root=(sudo)
+fi
+
+# The tests start their own servers on ports of their own. A package that starts one would take port 80, and two such
+# packages would quarrel over it, so services are forbidden to start while the packages are set up.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+fi
+
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 -qq "$@"
+}
+apt update
+apt install -y --no-install-recommends "${missing[@]}" </dev/null
