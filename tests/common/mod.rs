@@ -1,0 +1,50 @@
+//! What the integration tests share: the built program on a port of its own, scripted peers, real servers, curl.
+//!
+//! Everything here waits for an event with a deadline and never sleeps in the hope that something has happened by
+//! then; every port is chosen by the system.
+
+// Each test file is a crate of its own that includes this module whole and uses a part of it.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+// A helper that fails is a test that fails, with the line to look at.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod canaries;
+pub mod client;
+pub mod curl;
+pub mod head;
+pub mod ntlm;
+pub mod origin;
+pub mod process;
+pub mod record;
+pub mod servers;
+pub mod tap;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use client::Client;
+pub use curl::{CurlResult, curl};
+pub use head::Head;
+pub use origin::{Conn, Origin};
+pub use servers::{Apache, Haproxy, Nginx, Server};
+pub use tap::Tap;
+
+/// How long anything may take before the test gives up. Far more than is needed, since a loaded machine is no failure.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until there is an answer, or fails with `what` was awaited.
+pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The path of a file in `certs/`.
+pub fn cert(file: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("certs").join(file).to_str().unwrap().to_owned()
+}
