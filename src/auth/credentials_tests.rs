@@ -1,0 +1,1 @@
+//! Tables of field values: good ones, and one step away from good.
