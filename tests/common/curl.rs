@@ -41,14 +41,14 @@ impl CurlResult {
     }
 }
 
-/// Runs curl; it gives up by itself after two minutes.
+/// Runs curl; it gives up by itself after a minute.
 pub fn curl(args: &[&str]) -> CurlResult {
     const MARK: &str = "\n--transfer-- ";
     let dir = tempfile::tempdir().unwrap();
     let heads = dir.path().join("heads");
     let output = Command::new(program("curl"))
         // `-q` has to come first: no ~/.curlrc.
-        .args(["-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "120"])
+        .args(["-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "60"])
         .args(["--write-out", &format!("{MARK}%{{http_code}} %{{http_version}}")])
         .arg("--dump-header")
         .arg(&heads)

@@ -34,7 +34,8 @@ struct State {
     received: Mutex<Vec<u8>>,
     /// Waiting for the next request, with nothing of it there: the script may be ended now.
     idle: AtomicBool,
-    stream: TcpStream,
+    /// A second handle, to end a script that waits; gone when the script has ended, so that the socket closes then.
+    stream: Mutex<Option<TcpStream>>,
 }
 
 impl Origin {
@@ -59,15 +60,11 @@ impl Origin {
                     let state = Arc::new(State {
                         received: Mutex::default(),
                         idle: AtomicBool::new(false),
-                        stream: stream.try_clone().unwrap(),
+                        stream: Mutex::new(Some(stream.try_clone().unwrap())),
                     });
                     let mut conn = Conn { stream, state: Arc::clone(&state), ahead: Vec::new() };
                     let script = Arc::clone(&script);
-                    let thread = thread::spawn(move || {
-                        script(&mut conn);
-                        // The clone in `state` would keep the socket open for as long as the origin lives.
-                        let _ = conn.stream.shutdown(Shutdown::Both);
-                    });
+                    let thread = thread::spawn(move || script(&mut conn));
                     shared.lock().unwrap().push(Running { state, thread: Some(thread) });
                 }
             }
@@ -157,8 +154,10 @@ fn join(running: Vec<Running>) {
     for Running { state, thread } in running {
         let Some(thread) = thread else { continue };
         while !thread.is_finished() {
-            if state.idle.load(Ordering::SeqCst) || Instant::now() > patience {
-                let _ = state.stream.shutdown(Shutdown::Both);
+            if (state.idle.load(Ordering::SeqCst) || Instant::now() > patience)
+                && let Some(stream) = &*state.stream.lock().unwrap()
+            {
+                let _ = stream.shutdown(Shutdown::Both);
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -180,7 +179,8 @@ impl Drop for Origin {
     }
 }
 
-/// A script's side of a connection. Reading and writing give up after [`DEADLINE`].
+/// A script's side of a connection. Reading and writing give up after [`DEADLINE`]. The connection closes when the
+/// script returns or panics, so that no peer waits for what will not come.
 pub struct Conn {
     stream: TcpStream,
     state: Arc<State>,
@@ -271,7 +271,7 @@ impl Conn {
     }
 
     /// Makes the end of the script a reset instead of an orderly close.
-    pub fn reset(&mut self) {
+    pub fn reset_at_end(&mut self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
@@ -303,5 +303,11 @@ impl Conn {
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
             Err(error) => panic!("the origin waited for bytes: {error}"),
         }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.state.stream.lock().unwrap().take();
     }
 }
