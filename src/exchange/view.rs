@@ -1,0 +1,304 @@
+//! The questions that rules, records and screens ask about an exchange, answered once.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::dates::parse_http_date;
+use super::redact::{Redactor, kind_of_secret};
+use super::{Exchange, Response, Version, names};
+use crate::auth::{Challenge, Credentials, Defect, Fingerprint, Scheme, Secret, parse_challenges, parse_credentials};
+use crate::wire::RawHead;
+
+/// An exchange with its credentials and challenges read.
+pub struct View<'a> {
+    exchange: &'a Exchange,
+    redactor: &'a Redactor,
+    offered: Vec<Offered>,
+    challenged: Vec<Challenged>,
+    error_text: Option<String>,
+}
+
+/// Something in a request that can stand for who sends it.
+pub struct Offered {
+    /// Where it was.
+    pub place: OfferedIn,
+    /// The name of the field or parameter, as sent.
+    pub name: String,
+    /// The field line, from 0, where it was in a field of the head.
+    pub field: Option<usize>,
+    /// What it says.
+    pub credentials: Credentials,
+    /// The fingerprint of its secret.
+    pub fingerprint: Fingerprint,
+    /// The length in bytes of the value as it was sent.
+    pub length: usize,
+}
+
+/// Where in a request credentials can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OfferedIn {
+    /// In Authorization.
+    Authorization,
+    /// In Proxy-Authorization.
+    ProxyAuthorization,
+    /// In a field of its own, such as X-Api-Key.
+    KeyField,
+    /// In a parameter of the query.
+    Query,
+    /// In the user information of the target.
+    Userinfo,
+    /// In a parameter of a form.
+    Form,
+    /// In Authorization behind the body.
+    Trailer,
+}
+
+impl OfferedIn {
+    /// The name by which records call it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Authorization | Self::ProxyAuthorization | Self::KeyField => "header",
+            Self::Query => "query",
+            Self::Userinfo => "userinfo",
+            Self::Form => "form",
+            Self::Trailer => "trailer",
+        }
+    }
+}
+
+/// A challenge and the field that it stands in.
+pub struct Challenged {
+    /// Whether the field is Proxy-Authenticate, not WWW-Authenticate.
+    pub by_proxy: bool,
+    /// The field line, from 0.
+    pub field: usize,
+    /// What is asked for; several where the field has several.
+    pub challenges: Vec<Challenge>,
+    /// What is wrong with the field as a whole.
+    pub defects: Vec<Defect>,
+}
+
+impl<'a> View<'a> {
+    /// Reads an exchange. `redactor` has the key for fingerprints and decides what is shown.
+    pub fn new(exchange: &'a Exchange, redactor: &'a Redactor) -> Self {
+        let response = exchange.response.seen().filter(|response| !response.by_tap);
+        View {
+            exchange,
+            redactor,
+            offered: offered(exchange, redactor),
+            challenged: response.map(|response| challenged(&response.head)).unwrap_or_default(),
+            error_text: response.and_then(|response| response.body.text(&response.head)),
+        }
+    }
+
+    /// The exchange itself.
+    pub fn exchange(&self) -> &'a Exchange {
+        self.exchange
+    }
+
+    /// What decides which values may be shown.
+    pub fn redactor(&self) -> &'a Redactor {
+        self.redactor
+    }
+
+    /// The request's head.
+    pub fn request(&self) -> &'a RawHead {
+        &self.exchange.request.head
+    }
+
+    /// The upstream's final response, if its head was read. An answer of the tap's own is none.
+    pub fn response(&self) -> Option<&'a Response> {
+        self.exchange.response.seen().filter(|response| !response.by_tap)
+    }
+
+    /// The status of the upstream's response; 0 where there is none.
+    pub fn status(&self) -> u16 {
+        self.response().map_or(0, |response| response.status)
+    }
+
+    /// Whether the response refuses for reasons of authentication: 401, 403 or 407.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.status(), 401 | 403 | 407)
+    }
+
+    /// Whether the response is a 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status())
+    }
+
+    /// The method, as sent.
+    pub fn method(&self) -> &'a [u8] {
+        self.request().request_line().method
+    }
+
+    /// The request target, as sent. It may hold secrets.
+    pub fn target(&self) -> &'a [u8] {
+        self.request().request_line().target
+    }
+
+    /// The path of the target: without origin, query and fragment. It may hold secrets.
+    pub fn path(&self) -> &'a [u8] {
+        let target = self.target();
+        let start = match memchr::memmem::find(target, b"://") {
+            Some(at) if !target.starts_with(b"/") => {
+                memchr::memchr(b'/', &target[at + 3..]).map_or(target.len(), |slash| at + 3 + slash)
+            }
+            _ => 0,
+        };
+        let path = &target[start..];
+        let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
+        &path[..end]
+    }
+
+    /// The authority that the client asked for: `:authority`, or the Host field.
+    pub fn authority(&self) -> Option<String> {
+        match &self.exchange.request.authority {
+            Some(authority) => Some(authority.clone()),
+            None => self.request().value("host").map(super::text),
+        }
+    }
+
+    /// All credentials of the request, in the order in which they stand.
+    pub fn offered(&self) -> &[Offered] {
+        &self.offered
+    }
+
+    /// The credentials in Authorization.
+    pub fn authorization(&self) -> Option<&Offered> {
+        self.offered.iter().find(|offered| offered.place == OfferedIn::Authorization)
+    }
+
+    /// The credentials that matter most: those of Authorization, or else the first.
+    pub fn main_credentials(&self) -> Option<&Offered> {
+        self.authorization().or_else(|| self.offered.first())
+    }
+
+    /// The challenge fields of the response, in order.
+    pub fn challenged(&self) -> &[Challenged] {
+        &self.challenged
+    }
+
+    /// All challenges of WWW-Authenticate, or of Proxy-Authenticate with `by_proxy`.
+    pub fn challenges(&self, by_proxy: bool) -> impl Iterator<Item = &Challenge> {
+        self.challenged.iter().filter(move |field| field.by_proxy == by_proxy).flat_map(|field| &field.challenges)
+    }
+
+    /// The first challenge of that scheme in WWW-Authenticate.
+    pub fn challenge(&self, scheme: &Scheme) -> Option<&Challenge> {
+        self.challenges(false).find(|challenge| challenge.scheme == *scheme)
+    }
+
+    /// The start of the body of a 4xx response, unpacked, where it is a text. It may hold secrets.
+    pub fn error_text(&self) -> Option<&str> {
+        self.error_text.as_deref()
+    }
+
+    /// The Date of the response.
+    pub fn response_date(&self) -> Option<Timestamp> {
+        self.response().and_then(|response| response.head.value("date")).and_then(parse_http_date)
+    }
+
+    /// The best clock for what the server decided: its own Date, or else the time of the request.
+    pub fn server_time(&self) -> Timestamp {
+        self.response_date().unwrap_or(self.exchange.time)
+    }
+
+    /// Whether the client speaks HTTP/2, where all names are in lower case by the protocol.
+    pub fn is_http2(&self) -> bool {
+        self.exchange.request.version == Version::Http2
+    }
+
+    /// `Authorization: Bearer jwt#7f3a (812 bytes)`: a credential as the screen shows it.
+    pub fn label(&self, offered: &Offered) -> String {
+        let kind = kind_of_secret(offered.credentials.scheme.as_ref(), &offered.credentials.secret);
+        let label = self.redactor.label(kind, &offered.credentials.secret);
+        match offered.credentials.scheme_as_sent.as_str() {
+            "" => label,
+            scheme => format!("{scheme} {label}"),
+        }
+    }
+}
+
+fn offered(exchange: &Exchange, redactor: &Redactor) -> Vec<Offered> {
+    let request = &exchange.request;
+    let mut found = Vec::new();
+    let mut add = |place: OfferedIn, name: &[u8], field: Option<usize>, value: Bytes| {
+        let length = value.len();
+        let credentials = match place {
+            OfferedIn::Authorization | OfferedIn::ProxyAuthorization | OfferedIn::Trailer => parse_credentials(&value),
+            _ if is_authorization_like(name) => parse_credentials(&value),
+            _ => crate::auth::credentials::bare(&value),
+        };
+        let fingerprint = credentials.secret.fingerprint(redactor.key());
+        found.push(Offered { place, name: super::text(name), field, credentials, fingerprint, length });
+    };
+    for field in request.head.fields() {
+        let place = if field.is("authorization") {
+            OfferedIn::Authorization
+        } else if field.is("proxy-authorization") {
+            OfferedIn::ProxyAuthorization
+        } else if names::is_key_field(field.name) {
+            OfferedIn::KeyField
+        } else {
+            continue;
+        };
+        add(place, field.name, Some(field.index), request.head.shared_value(field.index));
+    }
+    let target = request.head.request_line().target;
+    if let Some(userinfo) = userinfo(target) {
+        add(OfferedIn::Userinfo, b"userinfo", None, Bytes::copy_from_slice(userinfo));
+    }
+    if let Some(at) = memchr::memchr(b'?', target) {
+        each_key_parameter(&target[at + 1..], |name, value| add(OfferedIn::Query, name, None, value));
+    }
+    if let Some(form) = &request.body.start {
+        each_key_parameter(form, |name, value| add(OfferedIn::Form, name, None, value));
+    }
+    if let Some(trailers) = &request.trailers {
+        for field in trailers.fields().filter(|field| field.is("authorization")) {
+            add(OfferedIn::Trailer, field.name, None, trailers.shared_value(field.index));
+        }
+    }
+    found
+}
+
+/// Whether a field other than Authorization is written like it.
+fn is_authorization_like(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(b"authorization")
+}
+
+fn userinfo(target: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memmem::find(target, b"://")?;
+    let authority = target[at + 3..].split(|byte| matches!(byte, b'/' | b'?' | b'#')).next()?;
+    let end = memchr::memrchr(b'@', authority)?;
+    Some(&authority[..end])
+}
+
+fn each_key_parameter(pairs: &[u8], mut found: impl FnMut(&[u8], Bytes)) {
+    for pair in pairs.split(|byte| *byte == b'&') {
+        let Some(at) = memchr::memchr(b'=', pair) else { continue };
+        let (name, value) = (&pair[..at], &pair[at + 1..]);
+        if names::is_key_parameter(name) && !value.is_empty() {
+            let value: Vec<u8> = percent_encoding::percent_decode(value).collect();
+            found(name, value.into());
+        }
+    }
+}
+
+fn challenged(head: &RawHead) -> Vec<Challenged> {
+    let mut found = Vec::new();
+    for field in head.fields() {
+        let by_proxy = field.is("proxy-authenticate");
+        if by_proxy || field.is("www-authenticate") {
+            let parsed = parse_challenges(field.value);
+            found.push(Challenged {
+                by_proxy,
+                field: field.index,
+                challenges: parsed.challenges,
+                defects: parsed.defects,
+            });
+        }
+    }
+    found
+}

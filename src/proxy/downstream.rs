@@ -1,0 +1,230 @@
+//! The client's side: its first bytes, TLS, and which protocol it speaks.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls::server::Acceptor;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::buffers::Buffer;
+use super::http2::{self, Backend};
+use super::observer::Observer;
+use super::recorder::Connection;
+use super::relay::Relay;
+use super::stream::Stream;
+use super::upstream::{self, Connected};
+use super::{ListeningTap, reply};
+use crate::config::{ServerTls, UpstreamScheme};
+use crate::exchange::{ClientSide, Failure, Tls};
+
+/// What an HTTP/2 connection begins with (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// Client connections of the whole process, to number them.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Serves one client connection to its end.
+pub(super) async fn serve(tap: Arc<ListeningTap>, tcp: TcpStream, addr: SocketAddr, draining: watch::Receiver<bool>) {
+    // Small writes go out at once, as they came in.
+    let _ = tcp.set_nodelay(true);
+    let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
+    match client.tap.server_tls.clone() {
+        None => client.serve_plain(tcp).await,
+        Some(tls) => client.serve_tls(tcp, &tls).await,
+    }
+}
+
+struct Client {
+    tap: Arc<ListeningTap>,
+    side: ClientSide,
+    draining: watch::Receiver<bool>,
+}
+
+impl Client {
+    async fn serve_plain(mut self, tcp: TcpStream) {
+        if !self.first_byte(&tcp).await {
+            return;
+        }
+        let mut stream = Stream::Plain(tcp);
+        let Some(first) = self.first_bytes(&mut stream).await else { return };
+        if first.starts_with(PREFACE) {
+            let backend = self.http2_backend().await;
+            return self.serve_http2(stream, first, backend).await;
+        }
+        let offer: &[Vec<u8>] = &[HTTP1.to_vec()];
+        let connected = upstream::connect(&self.tap.target, offer, &self.tap.limits).await;
+        self.relay(stream, first, connected).await;
+    }
+
+    /// The upstream of a client that speaks HTTP/2 without TLS, and so knows its server to do the same.
+    async fn http2_backend(&self) -> Backend {
+        let (target, limits) = (&self.tap.target, &self.tap.limits);
+        let speaks_http2 = match target.upstream.scheme {
+            UpstreamScheme::Http => self.tap.speaks_http2().await,
+            UpstreamScheme::H2c | UpstreamScheme::Https => true,
+        };
+        if !speaks_http2 {
+            return Backend::http1(self.tap.clone());
+        }
+        let offer = [HTTP2.to_vec(), HTTP1.to_vec()];
+        match upstream::connect(target, &offer, limits).await {
+            Ok(connected) if target.tls.is_some() && connected.alpn.as_deref() != Some(HTTP2) => {
+                Backend::http1(self.tap.clone())
+            }
+            Ok(connected) => Backend::http2(connected).await,
+            Err(failure) => Backend::Failed(failure),
+        }
+    }
+
+    async fn serve_tls(mut self, tcp: TcpStream, tls: &ServerTls) {
+        if !self.first_byte(&tcp).await {
+            return;
+        }
+        let limit = self.tap.limits.handshake_timeout;
+        let hello = match timeout(limit, LazyConfigAcceptor::new(Acceptor::default(), tcp)).await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(error)) => return self.no_handshake(&error),
+            Err(_) => return self.no_handshake(&io::ErrorKind::TimedOut.into()),
+        };
+        let offer: Vec<Vec<u8>> =
+            hello.client_hello().alpn().map(|offer| offer.map(<[u8]>::to_vec).collect()).unwrap_or_default();
+        let server_name = hello.client_hello().server_name().map(str::to_owned);
+        let (choice, backend) = self.negotiate(&offer).await;
+        let mut config = rustls::ServerConfig::clone(&tls.config);
+        config.alpn_protocols = choice.iter().cloned().collect();
+        let stream = match timeout(limit, hello.into_stream(Arc::new(config))).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return self.no_handshake(&error),
+            Err(_) => return self.no_handshake(&io::ErrorKind::TimedOut.into()),
+        };
+        let session = stream.get_ref().1;
+        self.side.tls = Some(Arc::new(Tls {
+            version: upstream::version_name(session.protocol_version()),
+            alpn: choice.as_deref().map(|name| String::from_utf8_lossy(name).into_owned()),
+            server_name,
+            peer_certificate: session.peer_certificates().is_some_and(|chain| !chain.is_empty()),
+            verified: false,
+        }));
+        let stream = Stream::Accepted(Box::new(stream));
+        match backend {
+            Chosen::Http2(backend) => self.serve_http2(stream, Vec::new(), backend).await,
+            Chosen::Relay(connected) => self.relay(stream, Vec::new(), *connected).await,
+        }
+    }
+
+    /// Which protocol the client gets, and the upstream connection that decided it.
+    async fn negotiate(&self, offer: &[Vec<u8>]) -> (Option<Vec<u8>>, Chosen) {
+        let (target, limits) = (&self.tap.target, &self.tap.limits);
+        let offers = |protocol: &[u8]| offer.iter().any(|offered| offered == protocol);
+        let http1 = || offers(HTTP1).then(|| HTTP1.to_vec());
+        if target.tls.is_none() {
+            let http2_only = offers(HTTP2) && !offers(HTTP1);
+            return match target.upstream.scheme {
+                UpstreamScheme::H2c if offers(HTTP2) => {
+                    (Some(HTTP2.to_vec()), Chosen::Http2(self.http2_backend().await))
+                }
+                _ if http2_only => (Some(HTTP2.to_vec()), Chosen::Http2(self.http2_backend().await)),
+                _ => (http1(), Chosen::relay(upstream::connect(target, &[], limits).await)),
+            };
+        }
+        match upstream::connect(target, offer, limits).await {
+            Ok(connected) if connected.alpn.as_deref() == Some(HTTP2) => {
+                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http2(connected).await))
+            }
+            Ok(connected) if connected.alpn.is_none() && offers(HTTP2) && !offers(HTTP1) => {
+                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http1(self.tap.clone())))
+            }
+            Ok(connected) => (connected.alpn.clone(), Chosen::relay(Ok(connected))),
+            Err(failure) if upstream::refused_protocols(&failure) && offers(HTTP2) => {
+                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http1(self.tap.clone())))
+            }
+            Err(failure) if offers(HTTP2) && !offers(HTTP1) => {
+                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::Failed(failure)))
+            }
+            Err(failure) => (http1(), Chosen::relay(Err(failure))),
+        }
+    }
+
+    fn no_handshake(&self, error: &io::Error) {
+        tracing::info!(tap = %self.tap.tap.name, client = %self.side.addr, "no TLS handshake with the client: {}", error.kind());
+    }
+
+    /// Waits for the client's first byte without holding a buffer. False when it leaves or the tap stops before.
+    async fn first_byte(&mut self, tcp: &TcpStream) -> bool {
+        tokio::select! {
+            ready = timeout(self.tap.limits.idle_timeout, tcp.readable()) => matches!(ready, Ok(Ok(()))),
+            _ = self.draining.wait_for(|draining| *draining) => false,
+        }
+    }
+
+    /// The client's first bytes; as many as it takes to know whether they are HTTP/2's.
+    async fn first_bytes(&self, stream: &mut Stream) -> Option<Vec<u8>> {
+        let mut first = Vec::new();
+        let read = async {
+            loop {
+                let mut buffer = Buffer::lend();
+                let size = stream.read(buffer.bytes()).await.ok()?;
+                first.extend_from_slice(buffer.bytes().get(..size)?);
+                let undecided = first.len() < PREFACE.len() && PREFACE.starts_with(&first);
+                match (size, undecided) {
+                    (0, _) if first.is_empty() => return None,
+                    (1.., true) => {}
+                    _ => return Some(()),
+                }
+            }
+        };
+        timeout(self.tap.limits.idle_timeout, read).await.ok()??;
+        Some(first)
+    }
+
+    fn connection(&self) -> Arc<Connection> {
+        Arc::new(Connection {
+            tap: self.tap.tap.clone(),
+            client: self.side.clone(),
+            outlet: self.tap.outlet.clone(),
+        })
+    }
+
+    async fn serve_http2(self, stream: Stream, first: Vec<u8>, backend: Backend) {
+        let connection = self.connection();
+        http2::serve(self.tap, connection, stream, first, backend, self.draining).await;
+    }
+
+    async fn relay(self, stream: Stream, first: Vec<u8>, connected: Result<Connected, Failure>) {
+        let limits = self.tap.limits.clone();
+        let mut observer = Observer::new(self.connection(), self.tap.host.clone(), limits.head);
+        match connected {
+            Ok(connected) => {
+                observer.connected(connected.side, connected.took);
+                let relay = Relay::new(stream, connected.stream, observer, limits);
+                Box::pin(relay.run(first, self.draining)).await;
+            }
+            Err(failure) => {
+                let patience = limits.handshake_timeout;
+                Box::pin(reply::refuse_unconnected(stream, first, observer, failure, patience)).await;
+            }
+        }
+    }
+}
+
+/// How a client within TLS is served.
+enum Chosen {
+    Http2(Backend),
+    Relay(Box<Result<Connected, Failure>>),
+}
+
+impl Chosen {
+    fn relay(connected: Result<Connected, Failure>) -> Self {
+        Chosen::Relay(Box::new(connected))
+    }
+}

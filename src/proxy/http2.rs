@@ -1,0 +1,505 @@
+//! HTTP/2: hyper on both sides.
+//!
+//! A client's connection has its own upstream connection, or, where the upstream has no HTTP/2, a few over HTTP/1.
+//! Trailers, flow control and resets pass through: an error that hyper hands over from one side keeps its code when it
+//! is handed to the other.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::{oneshot, watch};
+
+use super::ListeningTap;
+use super::recorder::{Began, Connection, Recording};
+use super::reply::Reply;
+use super::stream::{Rewound, Stream};
+use super::upstream::{self, Connected};
+use crate::exchange::{self, Edit, Failure, Outcome, Step, UpstreamSide, Version};
+use crate::wire::RawHead;
+
+/// Sizes above those of common backends, so that the tap is never the narrowest place, and below what could hurt it.
+const HEADER_LIST: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const STREAMS: u32 = 256;
+
+type PassedBody = Passed<Incoming>;
+type AnswerBody = UnsyncBoxBody<Bytes, hyper::Error>;
+
+/// Where the requests of a connection go.
+pub(super) enum Backend {
+    /// One HTTP/2 connection.
+    Http2 { sender: http2::SendRequest<PassedBody>, side: UpstreamSide, took: Duration, closed: oneshot::Receiver<()> },
+    /// HTTP/1 connections, as many as requests run at once.
+    Http1(Arc<Http1Pool>),
+    /// Nowhere.
+    Failed(Failure),
+}
+
+impl Backend {
+    /// HTTP/2 over a connection that was made.
+    pub(super) async fn http2(connected: Connected) -> Self {
+        let Connected { stream, side, took, .. } = connected;
+        let handshake = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEADER_LIST)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await;
+        match handshake {
+            Ok((sender, connection)) => {
+                let (tell, closed) = oneshot::channel();
+                tokio::spawn(async move {
+                    // What broke it, each exchange learns for itself.
+                    let _ = connection.await;
+                    let _ = tell.send(());
+                });
+                Backend::Http2 { sender, side, took, closed }
+            }
+            Err(error) => Backend::Failed(failure_of(&error)),
+        }
+    }
+
+    /// HTTP/1, since the upstream has nothing else.
+    pub(super) fn http1(tap: Arc<ListeningTap>) -> Self {
+        Backend::Http1(Arc::new(Http1Pool { tap, idle: Mutex::new(Vec::new()) }))
+    }
+}
+
+/// Serves a client's HTTP/2 connection to its end.
+pub(super) async fn serve(
+    tap: Arc<ListeningTap>,
+    connection: Arc<Connection>,
+    stream: Stream,
+    first: Vec<u8>,
+    backend: Backend,
+    mut draining: watch::Receiver<bool>,
+) {
+    let (sender, upstream_closed) = match backend {
+        Backend::Http2 { sender, side, took, closed } => (Sender::Http2 { sender, side, took }, Some(closed)),
+        Backend::Http1(pool) => (Sender::Http1(pool), None),
+        Backend::Failed(failure) => (Sender::Failed(failure), None),
+    };
+    let requests = Arc::new(Requests { tap, connection, sender, count: Mutex::new(0) });
+    let idle = requests.tap.limits.idle_timeout;
+    let service = service_fn(move |request| requests.clone().answer(request));
+    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEADER_LIST)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .auto_date_header(false)
+        .keep_alive_interval(Some(idle))
+        .serve_connection(TokioIo::new(Rewound::new(first, stream)), service);
+    let mut connection = std::pin::pin!(connection);
+    let gone = async {
+        match upstream_closed {
+            // Either way the upstream connection is over.
+            Some(closed) => drop(closed.await),
+            None => std::future::pending().await,
+        }
+    };
+    let mut gone = std::pin::pin!(gone);
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!("HTTP/2 connection with the client ended: {error}");
+                }
+                return;
+            }
+            () = &mut gone, if !leaving => {
+                leaving = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            _ = draining.wait_for(|draining| *draining), if !leaving => {
+                leaving = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+enum Sender {
+    Http2 { sender: http2::SendRequest<PassedBody>, side: UpstreamSide, took: Duration },
+    Http1(Arc<Http1Pool>),
+    Failed(Failure),
+}
+
+/// The requests of one connection.
+struct Requests {
+    tap: Arc<ListeningTap>,
+    connection: Arc<Connection>,
+    sender: Sender,
+    count: Mutex<u64>,
+}
+
+impl Requests {
+    /// Passes a request on, and its answer back. An error resets the stream with the code that the error carries.
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, hyper::Error> {
+        let (mut parts, body) = request.into_parts();
+        let recording = self.begin(&parts);
+        self.set_authority(&mut parts, &recording);
+        let body = Passed::request(body, recording.clone());
+        let answer = match &self.sender {
+            Sender::Http2 { sender, .. } => self.send_http2(sender.clone(), Request::from_parts(parts, body)).await,
+            Sender::Http1(pool) => pool.send(parts, body, &recording).await,
+            Sender::Failed(failure) => Err(SendError::Failed(failure.clone())),
+        };
+        match answer {
+            Ok(response) => {
+                let version = match response.version() {
+                    http::Version::HTTP_2 => Version::Http2,
+                    http::Version::HTTP_10 => Version::Http10,
+                    _ => Version::Http11,
+                };
+                let head = response_head(&response, version);
+                recording.with(|recording| recording.response(head, version));
+                Ok(response.map(|body| Passed::response(body, recording).boxed_unsync()))
+            }
+            Err(SendError::Reset(error)) => {
+                recording.finish(Outcome::UpstreamFailed(failure_of(&error)));
+                Err(error)
+            }
+            Err(SendError::Failed(failure)) => {
+                let reply = Reply::to(&failure);
+                recording.with(|recording| recording.response_by_tap(reply.head("HTTP/2"), Version::Http2));
+                recording.finish(Outcome::UpstreamFailed(failure));
+                Ok(own_response(reply))
+            }
+        }
+    }
+
+    fn begin(&self, parts: &http::request::Parts) -> Shared {
+        let target = parts.uri.path_and_query().map_or("*", |target| target.as_str());
+        let start_line = format!("{} {target} HTTP/2", parts.method);
+        let fields = parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let request = exchange::Request {
+            head: RawHead::from_fields(&start_line, fields),
+            version: Version::Http2,
+            authority: parts.uri.authority().map(ToString::to_string),
+            body: Default::default(),
+            trailers: None,
+        };
+        let first = self.count.lock().map(|mut count| std::mem::replace(&mut *count, 1) == 0).unwrap_or(false);
+        let (mut side, took) = match &self.sender {
+            Sender::Http2 { side, took, .. } => (side.clone(), first.then_some(*took)),
+            _ => (UpstreamSide { addr: None, connection: None, reused: false, tls: None }, None),
+        };
+        side.reused = !first && side.addr.is_some();
+        let mut recording = Recording::begin(self.connection.clone(), side, request, Began::now());
+        if let Some(took) = took {
+            recording.connected_in(took);
+        }
+        recording.otherwise(Outcome::ClientGone);
+        Shared::new(recording)
+    }
+
+    /// `:authority` stands for the Host field, so it is set where that would be.
+    fn set_authority(&self, parts: &mut http::request::Parts, recording: &Shared) {
+        let Some(to) = self.tap.host.as_deref() else { return };
+        let from = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
+        let mut uri = parts.uri.clone().into_parts();
+        let Ok(authority) = to.parse() else { return };
+        if from == to {
+            return;
+        }
+        uri.authority = Some(authority);
+        let Ok(uri) = Uri::from_parts(uri) else { return };
+        parts.uri = uri;
+        let edit = Edit { what: "host", from, to: to.to_owned(), why: "the upstream is not on loopback" };
+        recording.with(|recording| recording.edited(edit));
+    }
+
+    async fn send_http2(
+        &self,
+        mut sender: http2::SendRequest<PassedBody>,
+        request: Request<PassedBody>,
+    ) -> Result<Response<Incoming>, SendError> {
+        sender.ready().await.map_err(SendError::of)?;
+        sender.send_request(request).await.map_err(SendError::of)
+    }
+}
+
+/// Why there is no answer.
+enum SendError {
+    /// The upstream reset the stream; the client's gets the same code.
+    Reset(hyper::Error),
+    /// There is no connection; the client is told so.
+    Failed(Failure),
+}
+
+impl SendError {
+    fn of(error: hyper::Error) -> Self {
+        match reset_code(&error) {
+            Some(_) => SendError::Reset(error),
+            None => SendError::Failed(failure_of(&error)),
+        }
+    }
+}
+
+/// The code of a reset that the peer sent, if that is what the error is.
+fn reset_code(error: &(dyn std::error::Error + 'static)) -> Option<h2::Reason> {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.reason();
+        }
+        source = error.source();
+    }
+    None
+}
+
+fn failure_of(error: &hyper::Error) -> Failure {
+    let (step, reason) = match reset_code(error) {
+        Some(code) => (Step::Reset, format!("HTTP/2 error {code:?}")),
+        None if error.is_timeout() => (Step::ResponseTimeout, "no answer in time".to_owned()),
+        None if error.is_parse() => (Step::Malformed, "the answer can't be read".to_owned()),
+        None if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => {
+            (Step::Closed, "the connection was closed".to_owned())
+        }
+        None => (Step::Closed, "the connection broke".to_owned()),
+    };
+    Failure { step, reason }
+}
+
+fn response_head<B>(response: &Response<B>, version: Version) -> RawHead {
+    let status = response.status();
+    let reason = status.canonical_reason().filter(|_| version != Version::Http2).unwrap_or_default();
+    let start_line = format!("{} {} {reason}", version.as_str(), status.as_u16());
+    RawHead::from_fields(start_line.trim_end(), fields(response.headers()))
+}
+
+fn fields(map: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+}
+
+fn own_response(reply: Reply) -> Response<AnswerBody> {
+    let body = Full::new(Bytes::from(reply.body.clone())).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::BAD_GATEWAY);
+    for (name, value) in reply.fields() {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// HTTP/1 connections of one HTTP/2 client, kept while they are idle.
+pub(super) struct Http1Pool {
+    tap: Arc<ListeningTap>,
+    idle: Mutex<Vec<(http1::SendRequest<PassedBody>, UpstreamSide)>>,
+}
+
+/// The fields that HTTP/2 does not have and must not get (RFC 9113 8.2.2).
+const CONNECTION_FIELDS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
+impl Http1Pool {
+    async fn send(
+        self: &Arc<Self>,
+        parts: http::request::Parts,
+        body: PassedBody,
+        recording: &Shared,
+    ) -> Result<Response<Incoming>, SendError> {
+        let (mut sender, side) = self.sender(recording).await.map_err(SendError::Failed)?;
+        recording.with(|recording| recording.set_upstream(side.clone()));
+        let request = Request::from_parts(to_http1(parts), body);
+        let mut response = sender.send_request(request).await.map_err(|error| SendError::Failed(failure_of(&error)))?;
+        for name in CONNECTION_FIELDS {
+            response.headers_mut().remove(name);
+        }
+        let pool = self.clone();
+        // The connection is free again when the answer's body has passed.
+        tokio::spawn(async move {
+            if sender.ready().await.is_ok()
+                && let Ok(mut idle) = pool.idle.lock()
+                && idle.len() < STREAMS as usize
+            {
+                idle.push((sender, UpstreamSide { reused: true, ..side }));
+            }
+        });
+        Ok(response)
+    }
+
+    async fn sender(&self, recording: &Shared) -> Result<(http1::SendRequest<PassedBody>, UpstreamSide), Failure> {
+        loop {
+            let Some((sender, side)) = self.idle.lock().ok().and_then(|mut idle| idle.pop()) else { break };
+            if !sender.is_closed() {
+                return Ok((sender, side));
+            }
+        }
+        let offer = [b"http/1.1".to_vec()];
+        let connected = upstream::connect(&self.tap.target, &offer, &self.tap.limits).await?;
+        recording.with(|recording| recording.connected_in(connected.took));
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(connected.stream))
+            .await
+            .map_err(|error| failure_of(&error))?;
+        tokio::spawn(async move {
+            // What broke it, the exchange learns for itself.
+            let _ = connection.await;
+        });
+        Ok((sender, connected.side))
+    }
+}
+
+/// A request of HTTP/2 in the form of HTTP/1: `:authority` becomes Host, and Cookie is one line (RFC 9113 8.2.3).
+fn to_http1(mut parts: http::request::Parts) -> http::request::Parts {
+    parts.version = http::Version::HTTP_11;
+    if let Some(authority) = parts.uri.authority()
+        && !parts.headers.contains_key(header::HOST)
+        && let Ok(host) = HeaderValue::try_from(authority.as_str())
+    {
+        parts.headers.insert(header::HOST, host);
+    }
+    let crumbs: Vec<&[u8]> = parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        parts.headers.insert(header::COOKIE, cookie);
+    }
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    if let Ok(uri) = target.parse() {
+        parts.uri = uri;
+    }
+    parts
+}
+
+/// A recording that both bodies of an exchange report to.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Option<Recording>>>);
+
+impl Shared {
+    fn new(recording: Recording) -> Self {
+        Shared(Arc::new(Mutex::new(Some(recording))))
+    }
+
+    fn with(&self, act: impl FnOnce(&mut Recording)) {
+        if let Ok(mut guard) = self.0.lock()
+            && let Some(recording) = guard.as_mut()
+        {
+            act(recording);
+        }
+    }
+
+    fn finish(&self, outcome: Outcome) {
+        if let Some(recording) = self.0.lock().ok().and_then(|mut guard| guard.take()) {
+            recording.finish(outcome);
+        }
+    }
+
+    /// Sends the exchange off if both its messages have passed.
+    fn settle(&self) {
+        let done = self.0.lock().ok().is_some_and(|guard| guard.as_ref().is_some_and(Recording::is_done));
+        if done {
+            self.finish(Outcome::Complete);
+        }
+    }
+}
+
+/// A body on its way through, and the recording that it is counted in.
+pub(super) struct Passed<B> {
+    body: B,
+    recording: Shared,
+    is_response: bool,
+    ended: bool,
+}
+
+impl<B: Body> Passed<B> {
+    fn request(body: B, recording: Shared) -> Self {
+        let mut passed = Passed { body, recording, is_response: false, ended: false };
+        passed.end_if_empty();
+        passed
+    }
+
+    fn response(body: B, recording: Shared) -> Self {
+        let mut passed = Passed { body, recording, is_response: true, ended: false };
+        passed.end_if_empty();
+        passed
+    }
+
+    fn end_if_empty(&mut self) {
+        if self.body.is_end_stream() {
+            self.end();
+        }
+    }
+}
+
+impl<B> Passed<B> {
+    fn end(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let is_response = self.is_response;
+        self.recording.with(|recording| if is_response { recording.response_done() } else { recording.request_done() });
+        self.recording.settle();
+    }
+}
+
+impl<B> Body for Passed<B>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let is_response = self.is_response;
+        match &frame {
+            Some(Ok(frame)) => {
+                self.recording.with(|recording| note_frame(recording, frame, is_response));
+                self.end_if_empty();
+            }
+            Some(Err(error)) if is_response => {
+                self.ended = true;
+                self.recording.finish(Outcome::UpstreamFailed(failure_of(error)));
+            }
+            Some(Err(_)) => self.recording.finish(Outcome::ClientGone),
+            None => self.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn note_frame(recording: &mut Recording, frame: &Frame<Bytes>, is_response: bool) {
+    if let Some(data) = frame.data_ref() {
+        if is_response { recording.response_body(data) } else { recording.request_body(data) }
+    } else if let Some(trailers) = frame.trailers_ref() {
+        let head = RawHead::from_fields("", fields(trailers));
+        if is_response { recording.response_trailers(head) } else { recording.request_trailers(head) }
+    }
+}
+
+/// A request body that is dropped was not read to its end: the upstream answered without it, or the stream was reset.
+impl<B> Drop for Passed<B> {
+    fn drop(&mut self) {
+        if !self.is_response {
+            self.end();
+        }
+    }
+}

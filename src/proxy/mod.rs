@@ -1,0 +1,217 @@
+//! The data path: accepts connections, relays them, and hands over what it saw as exchanges.
+//!
+//! It knows no rules. Each core has a thread of its own with its own listener on the shared port, so that no connection
+//! ever moves between threads.
+
+mod buffers;
+mod downstream;
+mod flow;
+mod http2;
+mod observer;
+mod recorder;
+mod relay;
+mod reply;
+mod stream;
+mod upstream;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, watch};
+
+use crate::config::ServerTls;
+pub use crate::config::{Limits, TapConfig};
+use crate::exchange::Tap;
+use crate::queue::Outlet;
+use upstream::Target;
+
+/// How long accepting waits after it failed for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A tap that is served.
+pub struct ListeningTap {
+    tap: Arc<Tap>,
+    target: Target,
+    host: Option<Arc<str>>,
+    server_tls: Option<Arc<ServerTls>>,
+    limits: Limits,
+    outlet: Outlet,
+    open: AtomicUsize,
+    speaks_http2: OnceCell<bool>,
+}
+
+impl ListeningTap {
+    /// What a tap is made of: how it was set up, where it listens, and where its exchanges go.
+    pub fn new(config: &TapConfig, listen: SocketAddr, limits: Limits, outlet: Outlet) -> Self {
+        ListeningTap {
+            tap: Arc::new(Tap {
+                name: config.name.clone(),
+                listen,
+                upstream_url: config.upstream.url(),
+                upstream_authority: config.upstream.authority(),
+                upstream_tls: config.client_tls.is_some(),
+            }),
+            target: Target { upstream: config.upstream.clone(), tls: config.client_tls.clone() },
+            host: config.host.as_deref().map(Arc::from),
+            server_tls: config.server_tls.clone(),
+            limits,
+            outlet,
+            open: AtomicUsize::new(0),
+            speaks_http2: OnceCell::new(),
+        }
+    }
+
+    /// How many client connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether the clear-text upstream speaks HTTP/2; asked once.
+    async fn speaks_http2(&self) -> bool {
+        *self.speaks_http2.get_or_init(|| upstream::speaks_http2(&self.target, &self.limits)).await
+    }
+}
+
+/// Listeners of one address, one for each of `threads`.
+///
+/// # Errors
+/// What the operating system says when the address can't be listened on.
+pub fn listen(addr: SocketAddr, threads: usize) -> io::Result<(SocketAddr, Vec<StdListener>)> {
+    // A port that is shared by choice can't be told from one that is taken, so it is tried without sharing first.
+    let probe = bind(addr, false)?;
+    let addr = probe.local_addr()?;
+    drop(probe);
+    let listeners = (0..threads).map(|_| bind(addr, true)).collect::<io::Result<_>>()?;
+    Ok((addr, listeners))
+}
+
+fn bind(addr: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+/// The threads that serve, and the way to stop them.
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    draining: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    taps: Vec<Arc<ListeningTap>>,
+}
+
+impl Workers {
+    /// Starts one thread for each listener that every tap has.
+    ///
+    /// # Errors
+    /// What the operating system says when a thread can't be started.
+    pub fn start(taps: Vec<(Arc<ListeningTap>, Vec<StdListener>)>) -> io::Result<Self> {
+        let (draining, _) = watch::channel(false);
+        let (stop, _) = watch::channel(false);
+        let threads_wanted = taps.iter().map(|(_, listeners)| listeners.len()).max().unwrap_or_default();
+        let mut shares: Vec<Vec<(Arc<ListeningTap>, StdListener)>> = (0..threads_wanted).map(|_| Vec::new()).collect();
+        let mut kept = Vec::new();
+        for (tap, listeners) in taps {
+            for (share, listener) in shares.iter_mut().zip(listeners) {
+                share.push((tap.clone(), listener));
+            }
+            kept.push(tap);
+        }
+        let mut threads = Vec::new();
+        for (number, share) in shares.into_iter().enumerate() {
+            let (draining, stop) = (draining.subscribe(), stop.subscribe());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let thread = Builder::new().name(format!("relay-{number}")).spawn(move || {
+                runtime.block_on(work(share, draining, stop));
+            })?;
+            threads.push(thread);
+        }
+        Ok(Workers { threads, draining, stop, taps: kept })
+    }
+
+    /// Stops accepting, ends idle connections, and lets running exchanges finish.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// How many client connections are still open.
+    pub fn open_connections(&self) -> usize {
+        self.taps.iter().map(|tap| tap.open_connections()).sum()
+    }
+
+    /// Ends everything that still runs, and waits for the threads.
+    pub fn stop(self) {
+        self.draining.send_replace(true);
+        self.stop.send_replace(true);
+        for thread in self.threads {
+            // A thread that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One thread's work: its listeners, until it is stopped. Connections that still run then are dropped with the runtime.
+async fn work(
+    share: Vec<(Arc<ListeningTap>, StdListener)>,
+    draining: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
+    for (tap, listener) in share {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => drop(tokio::spawn(accept(tap, listener, draining.clone()))),
+            Err(error) => tracing::error!(tap = %tap.tap.name, "cannot serve the listener: {error}"),
+        }
+    }
+    // A sender that is gone means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn accept(tap: Arc<ListeningTap>, listener: TcpListener, mut draining: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = draining.wait_for(|draining| *draining) => return,
+        };
+        match accepted {
+            Ok((stream, addr)) if tap.open_connections() < tap.limits.connections => {
+                let open = OpenConnection::of(tap.clone());
+                let draining = draining.clone();
+                tokio::spawn(async move {
+                    downstream::serve(open.0.clone(), stream, addr, draining).await;
+                    drop(open);
+                });
+            }
+            Ok((_, addr)) => {
+                tracing::warn!(tap = %tap.tap.name, client = %addr, "turned away: --max-connections are open");
+            }
+            Err(error) => {
+                tracing::warn!(tap = %tap.tap.name, "cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct OpenConnection(Arc<ListeningTap>);
+
+impl OpenConnection {
+    fn of(tap: Arc<ListeningTap>) -> Self {
+        tap.open.fetch_add(1, Ordering::Relaxed);
+        OpenConnection(tap)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,354 @@
+//! Reads along with both directions of a relayed HTTP/1 connection, makes the edits, and keeps the exchanges.
+//!
+//! What it can't make sense of goes on all the same: nothing here can stop bytes, but for an answer that is no HTTP at
+//! all while the client still waits for its first byte.
+
+use std::sync::Arc;
+
+use super::flow::Pass;
+use super::recorder::{Began, Connection, Pipeline, Recording};
+use crate::exchange::{Direction, Edit, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
+use crate::wire::edit::{Unedited, set_value};
+use crate::wire::framer::Answers;
+use crate::wire::{Framer, Lost, RawHead, Step};
+
+/// Both framers of a connection, and the exchanges that are open on it.
+pub(super) struct Observer {
+    connection: Arc<Connection>,
+    upstream: UpstreamSide,
+    connect_time: Option<std::time::Duration>,
+    /// The value that Host fields get, where the tap sets them.
+    host: Option<Arc<str>>,
+    head_limit: usize,
+    requests: Framer,
+    responses: Framer,
+    pipeline: Pipeline,
+    /// When the request that is being read began.
+    began: Option<Began>,
+    /// The bytes of a head that may have to be edited, until it is complete.
+    held: Vec<u8>,
+    /// What the client sent behind a request for an upgrade, until the answer says what it is.
+    undecided: Vec<u8>,
+    /// How many exchanges have begun.
+    count: u64,
+    /// Why the upstream's answer can't go on to the client.
+    refusal: Option<Failure>,
+}
+
+impl Observer {
+    pub(super) fn new(connection: Arc<Connection>, host: Option<Arc<str>>, head_limit: usize) -> Self {
+        let upstream = UpstreamSide { addr: None, connection: None, reused: false, tls: None };
+        Observer {
+            connection,
+            upstream,
+            connect_time: None,
+            host,
+            head_limit,
+            requests: Framer::of_requests(head_limit),
+            responses: Framer::of_responses(head_limit),
+            pipeline: Pipeline::new(),
+            began: None,
+            held: Vec::new(),
+            undecided: Vec::new(),
+            count: 0,
+            refusal: None,
+        }
+    }
+
+    /// The upstream connection was made; what is recorded from now on passes over it.
+    pub(super) fn connected(&mut self, upstream: UpstreamSide, time: std::time::Duration) {
+        self.upstream = upstream;
+        self.connect_time = Some(time);
+    }
+
+    /// Shows bytes from the client; empty when it ends.
+    pub(super) fn request_bytes(&mut self, bytes: &[u8]) -> Pass {
+        if bytes.is_empty() {
+            return Pass::Instead(self.request_end());
+        }
+        if self.host.is_none() {
+            self.follow_requests(bytes, None);
+            return Pass::AsTheyAre;
+        }
+        let mut out = Vec::new();
+        if self.follow_requests(bytes, Some(&mut out)) { Pass::Instead(out) } else { Pass::AsTheyAre }
+    }
+
+    /// Feeds the request framer. With `out`, puts there what goes on, and says whether that differs from `bytes`.
+    fn follow_requests(&mut self, bytes: &[u8], mut out: Option<&mut Vec<u8>>) -> bool {
+        let limit = self.head_limit as u64;
+        let mut input = bytes;
+        let mut differs = false;
+        loop {
+            if self.began.is_none() && self.requests.is_between_messages() {
+                self.began = Some(Began::now());
+            }
+            let before = input;
+            let step = self.requests.next(&mut input, Answers::Nothing);
+            let raw = before.get(..before.len() - input.len()).unwrap_or_default();
+            let more = matches!(step, Step::More);
+            match step {
+                Step::Head(head) => {
+                    let edited = self.request_head(head);
+                    if let Some(out) = &mut out {
+                        differs |= edited.is_some() || !self.held.is_empty();
+                        self.held.extend_from_slice(raw);
+                        let held = std::mem::take(&mut self.held);
+                        out.extend_from_slice(edited.as_deref().unwrap_or(&held));
+                    }
+                    continue;
+                }
+                Step::Body(piece) => self.on_last(|exchange| exchange.request_body(piece)),
+                Step::Trailers(head) => self.on_last(|exchange| exchange.request_trailers(head)),
+                Step::End => {
+                    self.on_last(Recording::request_done);
+                    self.pipeline.settle();
+                }
+                Step::Lost(why) => {
+                    self.on_last(|exchange| exchange.lost(Direction::Request, why));
+                }
+                Step::Undecided(piece) => self.keep_undecided(piece),
+                Step::More | Step::Interim(_) | Step::Opaque(_) => {}
+            }
+            if let Some(out) = &mut out {
+                let may_change = more && self.requests.is_in_head() && self.requests.head_size() <= limit;
+                if may_change {
+                    self.held.extend_from_slice(raw);
+                    differs |= !raw.is_empty();
+                } else {
+                    differs |= !self.held.is_empty();
+                    out.append(&mut self.held);
+                    out.extend_from_slice(raw);
+                }
+            }
+            if more {
+                return differs;
+            }
+        }
+    }
+
+    /// Begins an exchange. Gives the head's bytes with its edits, if there are any.
+    fn request_head(&mut self, head: RawHead) -> Option<Vec<u8>> {
+        let edited = self.host.as_deref().and_then(|to| match set_value(&head, "host", to) {
+            Ok(edited) => Some((edited, to.to_owned())),
+            Err(Unedited::Needless | Unedited::Unclear) => None,
+        });
+        let began = self.began.take().unwrap_or_else(Began::now);
+        let version = Version::of_token(head.request_line().version);
+        let request = Request { head, version, authority: None, body: Default::default(), trailers: None };
+        let mut exchange = Recording::begin(self.connection.clone(), self.upstream.clone(), request, began);
+        if let (0, Some(time)) = (self.count, self.connect_time) {
+            exchange.connected_in(time);
+        }
+        let bytes = edited.map(|(edited, to)| {
+            exchange.edited(Edit { what: "host", from: edited.from, to, why: "the upstream is not on loopback" });
+            edited.bytes
+        });
+        self.pipeline.begin(exchange);
+        self.count += 1;
+        self.upstream.reused = true;
+        bytes
+    }
+
+    fn keep_undecided(&mut self, piece: &[u8]) {
+        if self.undecided.len() + piece.len() > self.head_limit {
+            self.undecided = Vec::new();
+            self.requests.stop();
+            self.on_last(|exchange| exchange.lost(Direction::Request, Lost::TooMuchBeforeUpgrade));
+        } else {
+            self.undecided.extend_from_slice(piece);
+        }
+    }
+
+    /// The client sends nothing more. Gives what was held of a head that never came to its end.
+    fn request_end(&mut self) -> Vec<u8> {
+        self.begin_unfinished();
+        std::mem::take(&mut self.held)
+    }
+
+    /// A head that broke off is an exchange all the same.
+    fn begin_unfinished(&mut self) {
+        if let Some(head) = self.requests.take_unfinished()
+            && !self.requests.is_opaque()
+        {
+            self.request_head(head);
+        }
+    }
+
+    /// Shows bytes from the upstream; empty when it ends.
+    pub(super) fn response_bytes(&mut self, bytes: &[u8]) -> Pass {
+        if bytes.is_empty() {
+            return self.response_end();
+        }
+        if self.responses.is_between_messages() && self.refuses(bytes) {
+            return Pass::Stop;
+        }
+        let mut input = bytes;
+        loop {
+            let answers = self.answers();
+            match self.responses.next(&mut input, answers) {
+                Step::More => break,
+                Step::Head(head) => {
+                    let version = Version::of_token(head.status_version());
+                    self.on_answer(|exchange| exchange.response(head, version));
+                }
+                Step::Interim(head) => self.on_answer(|exchange| exchange.interim(&head)),
+                Step::Body(piece) => self.on_answer(|exchange| exchange.response_body(piece)),
+                Step::Trailers(head) => self.on_answer(|exchange| exchange.response_trailers(head)),
+                Step::End => self.response_done(),
+                Step::Lost(why) => {
+                    self.on_answer(|exchange| exchange.lost(Direction::Response, why));
+                    self.requests.stop();
+                }
+                Step::Opaque(_) | Step::Undecided(_) => {}
+            }
+        }
+        if self.responses.is_in_head() {
+            self.on_answer(Recording::answered);
+        }
+        Pass::AsTheyAre
+    }
+
+    /// Whether an answer that begins with `bytes` is no HTTP, and the client can be told so.
+    fn refuses(&mut self, bytes: &[u8]) -> bool {
+        let start = bytes.len().min(5);
+        let is_http = bytes.get(..start) == b"HTTP/".get(..start);
+        let waits = self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered());
+        if is_http || !waits {
+            return false;
+        }
+        self.on_answer(|exchange| exchange.lost(Direction::Response, Lost::NotHttp));
+        let reason = match bytes.first() {
+            Some(0x15 | 0x16) => "what came looks like TLS",
+            _ => "what came does not begin with HTTP/",
+        };
+        self.refusal = Some(Failure { step: FailedStep::Malformed, reason: reason.to_owned() });
+        true
+    }
+
+    fn response_done(&mut self) {
+        let is_last = self.pipeline.is_answering_last();
+        self.on_answer(Recording::response_done);
+        if self.responses.is_going_opaque() {
+            self.requests.stop();
+            self.undecided = Vec::new();
+            self.pipeline.end(&Outcome::Upgraded);
+        } else if is_last && self.requests.is_undecided() {
+            self.requests.resume();
+            let again = std::mem::take(&mut self.undecided);
+            self.pipeline.settle();
+            self.follow_requests(&again, None);
+        }
+        self.pipeline.settle();
+    }
+
+    /// The upstream sends nothing more.
+    fn response_end(&mut self) -> Pass {
+        if self.responses.is_until_close() {
+            self.response_done();
+            return Pass::AsTheyAre;
+        }
+        let can_refuse = self.can_refuse();
+        let in_head = self.responses.is_in_head();
+        let Some(exchange) = self.pipeline.answering() else { return Pass::AsTheyAre };
+        let failure = Failure {
+            step: FailedStep::Closed,
+            reason: match (exchange.has_response(), in_head) {
+                (true, _) => "closed within the body",
+                (false, true) => "closed within the head",
+                (false, false) => "closed before the first byte",
+            }
+            .to_owned(),
+        };
+        if in_head {
+            exchange.response_cut_off();
+        }
+        if can_refuse {
+            self.refusal = Some(failure);
+            return Pass::Stop;
+        }
+        self.pipeline.end(&Outcome::UpstreamFailed(failure));
+        Pass::AsTheyAre
+    }
+
+    /// Whether the client can be told that the upstream failed: it waits for its first answer, and has got nothing.
+    ///
+    /// A connection that served before and breaks now is what every client of HTTP/1 is prepared for: it may send the
+    /// request again. An answer of ours would take that from it.
+    pub(super) fn can_refuse(&mut self) -> bool {
+        self.count == 1 && self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered())
+    }
+
+    /// Why the upstream's answer was stopped.
+    pub(super) fn take_refusal(&mut self) -> Option<Failure> {
+        self.refusal.take()
+    }
+
+    /// The exchange that the tap answers itself, with the rest ended.
+    pub(super) fn refuse(&mut self, head: RawHead, failure: Failure) {
+        let version = Version::Http11;
+        self.on_answer(|exchange| {
+            exchange.response_by_tap(head, version);
+            exchange.otherwise(Outcome::UpstreamFailed(failure.clone()));
+        });
+        self.requests.stop();
+        self.pipeline.end(&Outcome::UpstreamFailed(failure));
+    }
+
+    /// Ends every open exchange; the connection is over.
+    pub(super) fn end(&mut self, outcome: &Outcome) {
+        self.begin_unfinished();
+        if self.responses.is_in_head() {
+            self.on_answer(Recording::response_cut_off);
+        }
+        self.pipeline.end(outcome);
+    }
+
+    /// Whether no exchange is open and no request has begun.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pipeline.is_empty() && self.requests.is_between_messages() && self.responses.is_between_messages()
+    }
+
+    /// Whether the connection left HTTP/1, or can't be followed.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.requests.is_opaque() || self.responses.is_opaque()
+    }
+
+    /// Whether an exchange waits for the first byte of its answer with its request gone in whole.
+    pub(super) fn awaits_answer(&mut self) -> bool {
+        self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered() && exchange.is_request_done())
+    }
+
+    /// Whether so many requests wait for their answers that no more should be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.pipeline.is_full()
+    }
+
+    /// Whether the request that is answered next was made with HEAD.
+    pub(super) fn answers_head(&mut self) -> bool {
+        self.answers() == Answers::Head
+    }
+
+    fn answers(&mut self) -> Answers {
+        match self.pipeline.answering().and_then(|exchange| exchange.request_head()) {
+            None => Answers::Nothing,
+            Some(head) => match head.request_line().method {
+                b"HEAD" => Answers::Head,
+                b"CONNECT" => Answers::Connect,
+                _ => Answers::Other,
+            },
+        }
+    }
+
+    fn on_last(&mut self, act: impl FnOnce(&mut Recording)) {
+        if let Some(exchange) = self.pipeline.last() {
+            act(exchange);
+        }
+    }
+
+    fn on_answer(&mut self, act: impl FnOnce(&mut Recording)) {
+        if let Some(exchange) = self.pipeline.answering() {
+            act(exchange);
+        }
+    }
+}

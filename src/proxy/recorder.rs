@@ -1,0 +1,390 @@
+//! Puts what the framers found together into exchanges and sends them off, also when a connection breaks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use crate::exchange::body::{PACKED_KEPT, TEXT_KEPT};
+use crate::exchange::{
+    Body, Capture, ClientSide, Direction, Edit, Exchange, Failure, Outcome, Request, Response, Tap, Timing,
+    Unfollowed, UpstreamSide, Version,
+};
+use crate::queue::Outlet;
+use crate::wire::{Lost, RawHead};
+
+/// Informational responses of which the status is kept; the rest is counted.
+const INTERIM_KEPT: usize = 8;
+
+/// What all exchanges of one client connection have in common.
+pub(super) struct Connection {
+    pub(super) tap: Arc<Tap>,
+    pub(super) client: ClientSide,
+    pub(super) outlet: Outlet,
+}
+
+/// One exchange in the making. Dropped before it is finished, it is sent off as it stands.
+pub(super) struct Recording {
+    connection: Arc<Connection>,
+    upstream: UpstreamSide,
+    started: Instant,
+    time: Timestamp,
+    timing: Timing,
+    request: Option<Request>,
+    request_body: BodyRecorder,
+    response: Option<Response>,
+    response_cut_off: bool,
+    response_body: BodyRecorder,
+    interim: Vec<u16>,
+    interim_count: u32,
+    edits: Vec<Edit>,
+    lost: Option<Unfollowed>,
+    request_done: bool,
+    response_done: bool,
+    /// What the exchange ends with if nothing else is said.
+    fallback: Outcome,
+}
+
+impl Recording {
+    pub(super) fn begin(connection: Arc<Connection>, upstream: UpstreamSide, request: Request, started: Began) -> Self {
+        let keep = if is_form(&request.head) { TEXT_KEPT } else { 0 };
+        Recording {
+            connection,
+            upstream,
+            started: started.instant,
+            time: started.time,
+            timing: Timing::default(),
+            request: Some(request),
+            request_body: BodyRecorder::keeping(keep),
+            response: None,
+            response_cut_off: false,
+            response_body: BodyRecorder::keeping(0),
+            interim: Vec::new(),
+            interim_count: 0,
+            edits: Vec::new(),
+            lost: None,
+            request_done: false,
+            response_done: false,
+            fallback: Outcome::Stopped,
+        }
+    }
+
+    pub(super) fn set_upstream(&mut self, upstream: UpstreamSide) {
+        self.upstream = upstream;
+    }
+
+    pub(super) fn connected_in(&mut self, time: std::time::Duration) {
+        self.timing.connect = Some(time);
+    }
+
+    pub(super) fn edited(&mut self, edit: Edit) {
+        self.edits.push(edit);
+    }
+
+    pub(super) fn request_body(&mut self, piece: &[u8]) {
+        self.request_body.passed(piece);
+    }
+
+    pub(super) fn request_trailers(&mut self, trailers: RawHead) {
+        if let Some(request) = &mut self.request {
+            request.trailers = Some(trailers);
+        }
+    }
+
+    pub(super) fn request_done(&mut self) {
+        self.request_done = true;
+    }
+
+    /// The first byte of an answer came.
+    pub(super) fn answered(&mut self) {
+        if self.timing.first_byte.is_none() {
+            self.timing.first_byte = Some(self.started.elapsed());
+        }
+    }
+
+    /// Whether anything of an answer has come.
+    pub(super) fn is_answered(&self) -> bool {
+        self.timing.first_byte.is_some()
+    }
+
+    pub(super) fn interim(&mut self, head: &RawHead) {
+        self.answered();
+        self.interim_count = self.interim_count.saturating_add(1);
+        if self.interim.len() < INTERIM_KEPT {
+            self.interim.extend(head.status());
+        }
+    }
+
+    pub(super) fn response(&mut self, head: RawHead, version: Version) {
+        self.answered();
+        self.put_response(head, version, false);
+    }
+
+    /// The answer that the tap gives, since the upstream gave none.
+    pub(super) fn response_by_tap(&mut self, head: RawHead, version: Version) {
+        self.put_response(head, version, true);
+    }
+
+    fn put_response(&mut self, head: RawHead, version: Version, by_tap: bool) {
+        let status = head.status().unwrap_or_default();
+        self.response_body = BodyRecorder::keeping(if by_tap { 0 } else { evidence_size(&head, status) });
+        self.response = Some(Response {
+            status,
+            version,
+            head,
+            interim: std::mem::take(&mut self.interim),
+            interim_count: self.interim_count,
+            body: Body::default(),
+            trailers: None,
+            by_tap,
+        });
+    }
+
+    pub(super) fn response_body(&mut self, piece: &[u8]) {
+        self.response_body.passed(piece);
+    }
+
+    pub(super) fn response_trailers(&mut self, trailers: RawHead) {
+        if let Some(response) = &mut self.response {
+            response.trailers = Some(trailers);
+        }
+    }
+
+    pub(super) fn response_done(&mut self) {
+        self.response_done = true;
+    }
+
+    /// The connection broke off within the head of the answer.
+    pub(super) fn response_cut_off(&mut self) {
+        self.response_cut_off = true;
+    }
+
+    pub(super) fn lost(&mut self, direction: Direction, why: Lost) {
+        self.lost.get_or_insert(Unfollowed { direction, why });
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    pub(super) fn is_response_done(&self) -> bool {
+        self.response_done
+    }
+
+    pub(super) fn is_request_done(&self) -> bool {
+        self.request_done
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        (self.request_done || self.lost.is_some()) && self.response_done
+    }
+
+    pub(super) fn has_response(&self) -> bool {
+        self.response.is_some()
+    }
+
+    pub(super) fn request_head(&self) -> Option<&RawHead> {
+        self.request.as_ref().map(|request| &request.head)
+    }
+
+    /// Says how the exchange ends if it is dropped.
+    pub(super) fn otherwise(&mut self, outcome: Outcome) {
+        self.fallback = outcome;
+    }
+
+    pub(super) fn finish(mut self, outcome: Outcome) {
+        self.fallback = outcome;
+    }
+
+    fn send(&mut self) {
+        let Some(mut request) = self.request.take() else { return };
+        request.body = self.request_body.take();
+        let response = match self.response.take() {
+            Some(mut response) => {
+                response.body = self.response_body.take();
+                Capture::Seen(response)
+            }
+            None if self.lost.is_some() => Capture::Unreadable,
+            None if self.response_cut_off => Capture::CutOff,
+            None => Capture::NotReached,
+        };
+        self.timing.total = self.started.elapsed();
+        self.connection.outlet.put(Exchange {
+            id: Ulid::from_parts(self.time.as_millisecond().unsigned_abs(), random()),
+            time: self.time,
+            tap: self.connection.tap.clone(),
+            client: self.connection.client.clone(),
+            upstream: self.upstream.clone(),
+            request,
+            response,
+            edits: std::mem::take(&mut self.edits),
+            timing: self.timing,
+            outcome: std::mem::replace(&mut self.fallback, Outcome::Complete),
+            lost: self.lost,
+        });
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.send();
+    }
+}
+
+/// The random part of an id. Ids need no secrecy, just to differ: a counter that starts at a random place would tell
+/// two processes apart, and a hash of it spreads it over all bits.
+fn random() -> u128 {
+    use std::cell::Cell;
+    use std::hash::{BuildHasher, RandomState};
+    thread_local! {
+        static NEXT: Cell<(u64, u64)> = Cell::new((RandomState::new().hash_one(0u8), RandomState::new().hash_one(1u8)));
+    }
+    NEXT.with(|next| {
+        let (high, low) = next.get();
+        let low = low.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        next.set((high, low));
+        let mut mixed = low ^ (low >> 30);
+        mixed = mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^= mixed >> 27;
+        (u128::from(high & 0xffff) << 64) | u128::from(mixed)
+    })
+}
+
+/// When the first byte of a request came, by both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Began {
+    instant: Instant,
+    time: Timestamp,
+}
+
+impl Began {
+    pub(super) fn now() -> Self {
+        Began { instant: Instant::now(), time: Timestamp::now() }
+    }
+}
+
+/// Counts a body, and keeps its start where it is evidence.
+struct BodyRecorder {
+    size: u64,
+    keep: usize,
+    start: BytesMut,
+}
+
+impl BodyRecorder {
+    fn keeping(keep: usize) -> Self {
+        BodyRecorder { size: 0, keep, start: BytesMut::new() }
+    }
+
+    fn passed(&mut self, piece: &[u8]) {
+        self.size += piece.len() as u64;
+        let room = self.keep.saturating_sub(self.start.len()).min(piece.len());
+        if room > 0 {
+            self.start.extend_from_slice(piece.get(..room).unwrap_or_default());
+        }
+    }
+
+    fn take(&mut self) -> Body {
+        let start = (self.keep > 0).then(|| std::mem::take(&mut self.start).freeze());
+        Body { size: self.size, start }
+    }
+}
+
+fn is_form(head: &RawHead) -> bool {
+    head.value("content-type").is_some_and(|value| starts_with(value, b"application/x-www-form-urlencoded"))
+}
+
+/// How much of a response's body is evidence: the text of a refusal, or the packed bytes that hold it.
+fn evidence_size(head: &RawHead, status: u16) -> usize {
+    if !(400..500).contains(&status) {
+        return 0;
+    }
+    let textual = head.value("content-type").is_none_or(|value| {
+        let value = value.to_ascii_lowercase();
+        value.starts_with(b"text/")
+            || [&b"json"[..], b"xml", b"x-www-form-urlencoded"]
+                .iter()
+                .any(|word| memchr::memmem::find(&value, word).is_some())
+    });
+    match (textual, head.has("content-encoding")) {
+        (false, _) => 0,
+        (true, false) => TEXT_KEPT,
+        (true, true) => PACKED_KEPT,
+    }
+}
+
+fn starts_with(value: &[u8], prefix: &[u8]) -> bool {
+    value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// The exchanges of one HTTP/1 connection: the n-th answer is the n-th request's.
+pub(super) struct Pipeline {
+    open: VecDeque<Recording>,
+}
+
+/// Requests that may wait for their answers before the relay stops reading more of them.
+const PIPELINE_LIMIT: usize = 256;
+
+impl Pipeline {
+    pub(super) fn new() -> Self {
+        Pipeline { open: VecDeque::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= PIPELINE_LIMIT
+    }
+
+    pub(super) fn begin(&mut self, recording: Recording) {
+        self.open.push_back(recording);
+    }
+
+    /// The request that is being read or was read last.
+    pub(super) fn last(&mut self) -> Option<&mut Recording> {
+        self.open.back_mut()
+    }
+
+    /// The exchange that the next or current answer belongs to.
+    pub(super) fn answering(&mut self) -> Option<&mut Recording> {
+        self.open.iter_mut().find(|recording| !recording.is_response_done())
+    }
+
+    /// Whether the current answer is that of the request that was read last.
+    pub(super) fn is_answering_last(&self) -> bool {
+        let waiting = self.open.iter().filter(|recording| !recording.is_response_done()).count();
+        waiting == 1 && self.open.back().is_some_and(|last| !last.is_response_done())
+    }
+
+    /// Sends off what is done.
+    pub(super) fn settle(&mut self) {
+        while self.open.front().is_some_and(Recording::is_done) {
+            if let Some(done) = self.open.pop_front() {
+                let outcome = if done.is_lost() { Outcome::Unfollowed } else { Outcome::Complete };
+                done.finish(outcome);
+            }
+        }
+    }
+
+    /// Ends every open exchange.
+    pub(super) fn end(&mut self, outcome: &Outcome) {
+        for recording in self.open.drain(..) {
+            let outcome = match outcome {
+                // The answer passed in whole; that the client did not send the rest of its request does not matter.
+                Outcome::ClientGone | Outcome::UpstreamFailed(_) if recording.is_response_done() => Outcome::Complete,
+                _ if recording.is_lost() => Outcome::Unfollowed,
+                other => other.clone(),
+            };
+            recording.finish(outcome);
+        }
+    }
+}
+
+/// A failure of the upstream, out of what the operating system says.
+pub(super) fn failure(step: crate::exchange::Step, reason: impl Into<String>) -> Failure {
+    Failure { step, reason: reason.into() }
+}

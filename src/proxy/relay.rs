@@ -1,0 +1,240 @@
+//! HTTP/1: bytes across, an observer beside them.
+//!
+//! One task serves both directions of a connection. What the client sent is what the upstream gets, and the reverse;
+//! a half-closed side is half-closed on the other, and a reset is a reset. The upstream's close is the client's close.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use super::Limits;
+use super::flow::{Broken, Flow, Pass};
+use super::observer::Observer;
+use super::reply;
+use super::stream::Stream;
+use crate::exchange::{Failure, Outcome, Step as FailedStep};
+
+/// How long the client may go on after the upstream has closed its side, before both sides are closed for good.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A relayed connection.
+pub(super) struct Relay {
+    client: Stream,
+    upstream: Stream,
+    observer: Observer,
+    limits: Limits,
+    up: Flow,
+    down: Flow,
+    up_state: State,
+    down_state: State,
+    draining: bool,
+    last_activity: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
+    /// Writing to the upstream failed; what it still says is worth waiting for.
+    Failed,
+}
+
+/// How a relayed connection ends.
+enum End {
+    /// Both sides are done.
+    Done,
+    /// One side broke; the other gets a reset where `reset` says so.
+    Broken { outcome: Outcome, reset: Option<Side> },
+    /// The upstream failed before the client got anything.
+    Refused(Failure),
+}
+
+enum Side {
+    Client,
+    Upstream,
+}
+
+impl Relay {
+    pub(super) fn new(client: Stream, upstream: Stream, observer: Observer, limits: Limits) -> Self {
+        Relay {
+            client,
+            upstream,
+            observer,
+            limits,
+            up: Flow::default(),
+            down: Flow::default(),
+            up_state: State::Open,
+            down_state: State::Open,
+            draining: false,
+            last_activity: Instant::now(),
+            timer: None,
+        }
+    }
+
+    /// Relays until both sides are done. `first` are the bytes that the client has sent already.
+    pub(super) async fn run(mut self, first: Vec<u8>, mut draining: watch::Receiver<bool>) {
+        if !first.is_empty() {
+            match self.observer.request_bytes(&first) {
+                Pass::Instead(bytes) => self.up.put(bytes),
+                Pass::AsTheyAre | Pass::Stop => self.up.put(first),
+            }
+        }
+        let end = loop {
+            tokio::select! {
+                biased;
+                end = poll_fn(|cx| self.poll(cx)) => break end,
+                changed = draining.wait_for(|draining| *draining), if !self.draining => {
+                    // A sender that is gone means that the process ends.
+                    let _ = changed;
+                    self.draining = true;
+                }
+            }
+        };
+        match end {
+            End::Done => self.observer.end(&Outcome::ClientGone),
+            End::Broken { outcome, reset } => {
+                self.observer.end(&outcome);
+                match reset {
+                    Some(Side::Client) => self.client.reset_on_drop(),
+                    Some(Side::Upstream) => self.upstream.reset_on_drop(),
+                    None => {}
+                }
+            }
+            End::Refused(failure) => {
+                drop(self.upstream);
+                reply::refuse(&mut self.client, &mut self.observer, failure).await;
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Poll::Ready(end) = self.poll_down(cx) {
+            return Poll::Ready(end);
+        }
+        if let Poll::Ready(end) = self.poll_up(cx) {
+            return Poll::Ready(end);
+        }
+        let both_ended = self.up_state != State::Open && self.down_state == State::Ended;
+        if both_ended || (self.draining && self.is_idle()) {
+            return Poll::Ready(End::Done);
+        }
+        self.poll_timer(cx)
+    }
+
+    /// From the upstream to the client.
+    fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.down_state != State::Open {
+            return Poll::Pending;
+        }
+        let (observer, activity) = (&mut self.observer, &mut self.last_activity);
+        let result = self.down.poll(cx, &mut self.upstream, &mut self.client, |bytes| {
+            *activity = Instant::now();
+            observer.response_bytes(bytes)
+        });
+        let Poll::Ready(result) = result else { return Poll::Pending };
+        let end = match result {
+            Ok(()) => {
+                self.down_state = State::Ended;
+                self.timer = None;
+                return Poll::Pending;
+            }
+            Err(Broken::Stopped) => match self.observer.take_refusal() {
+                Some(failure) => End::Refused(failure),
+                None => End::Done,
+            },
+            Err(Broken::Source(error)) => {
+                let failure = Failure { step: FailedStep::Reset, reason: reason(&error) };
+                if self.observer.can_refuse() {
+                    End::Refused(failure)
+                } else {
+                    End::Broken { outcome: Outcome::UpstreamFailed(failure), reset: Some(Side::Client) }
+                }
+            }
+            Err(Broken::Sink(_)) => End::Broken { outcome: Outcome::ClientGone, reset: Some(Side::Upstream) },
+        };
+        Poll::Ready(end)
+    }
+
+    /// From the client to the upstream.
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.up_state != State::Open || (self.observer.is_full() && self.up.is_drained()) {
+            return Poll::Pending;
+        }
+        let (observer, activity) = (&mut self.observer, &mut self.last_activity);
+        let result = self.up.poll(cx, &mut self.client, &mut self.upstream, |bytes| {
+            *activity = Instant::now();
+            observer.request_bytes(bytes)
+        });
+        let Poll::Ready(result) = result else { return Poll::Pending };
+        match result {
+            Ok(()) => self.up_state = State::Ended,
+            Err(Broken::Sink(_)) => {
+                self.up_state = State::Failed;
+                self.timer = None;
+            }
+            Err(Broken::Source(_) | Broken::Stopped) => {
+                return Poll::Ready(End::Broken { outcome: Outcome::ClientGone, reset: Some(Side::Upstream) });
+            }
+        }
+        Poll::Pending
+    }
+
+    fn is_idle(&self) -> bool {
+        self.observer.is_idle() && self.up.is_drained() && self.down.is_drained()
+    }
+
+    /// The one timer of a connection. It looks again when it fires, so that traffic costs no more than a look at the clock.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let Some(patience) = self.patience() else { return Poll::Pending };
+            let due = self.last_activity + patience;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if due <= Instant::now() {
+                return Poll::Ready(self.timed_out());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+
+    /// How long nothing may pass; `None` within exchanges and tunnels, where silence is the peers' affair.
+    fn patience(&mut self) -> Option<Duration> {
+        if self.down_state == State::Ended || self.up_state == State::Failed {
+            return Some(LINGER);
+        }
+        if self.observer.awaits_answer() {
+            return self.limits.response_timeout;
+        }
+        self.is_idle().then_some(self.limits.idle_timeout)
+    }
+
+    fn timed_out(&mut self) -> End {
+        let open = self.down_state == State::Open && self.up_state != State::Failed;
+        if !open || !self.observer.awaits_answer() {
+            return End::Done;
+        }
+        let waited = self.limits.response_timeout.unwrap_or_default();
+        let failure = Failure { step: FailedStep::ResponseTimeout, reason: format!("nothing came within {waited:?}") };
+        End::Refused(failure)
+    }
+}
+
+/// A reason in the operating system's words.
+pub(super) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => "connection reset by the upstream".to_owned(),
+        io::ErrorKind::BrokenPipe => "connection closed by the upstream".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,89 @@
+//! The bounded queue between the data path and diagnosis.
+//!
+//! Whoever puts an exchange in never waits: when the queue is full, by count or by bytes, the exchange is dropped and
+//! counted. A debugging tool may lose a record, but must say so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use crate::exchange::Exchange;
+
+/// The end that the data path holds.
+#[derive(Clone)]
+pub struct Outlet {
+    sender: SyncSender<Exchange>,
+    shared: Arc<Shared>,
+}
+
+/// The end that diagnosis holds.
+pub struct Inlet {
+    receiver: Receiver<Exchange>,
+    shared: Arc<Shared>,
+}
+
+/// What was lost, to be asked for at any time.
+#[derive(Clone)]
+pub struct Losses(Arc<Shared>);
+
+struct Shared {
+    bytes: AtomicUsize,
+    most_bytes: usize,
+    dropped: AtomicU64,
+}
+
+/// A queue of at most `exchanges` exchanges that together take at most `bytes` bytes.
+pub fn bounded(exchanges: usize, bytes: usize) -> (Outlet, Inlet, Losses) {
+    let (sender, receiver) = sync_channel(exchanges);
+    let shared = Arc::new(Shared { bytes: AtomicUsize::new(0), most_bytes: bytes, dropped: AtomicU64::new(0) });
+    let outlet = Outlet { sender, shared: shared.clone() };
+    (outlet, Inlet { receiver, shared: shared.clone() }, Losses(shared))
+}
+
+impl Outlet {
+    /// Puts an exchange in, or counts it as dropped. Never waits.
+    pub fn put(&self, exchange: Exchange) {
+        let size = exchange.memory();
+        let before = self.shared.bytes.fetch_add(size, Ordering::Relaxed);
+        if before + size <= self.shared.most_bytes {
+            match self.sender.try_send(exchange) {
+                Ok(()) => return,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            }
+        }
+        self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What came of waiting at the [`Inlet`].
+pub enum Next {
+    /// An exchange.
+    Exchange(Box<Exchange>),
+    /// Nothing, in the time given.
+    Nothing,
+    /// Nothing, and nothing will: every outlet is gone.
+    Closed,
+}
+
+impl Inlet {
+    /// The next exchange, for which it waits at most `patience`.
+    pub fn next(&self, patience: Duration) -> Next {
+        match self.receiver.recv_timeout(patience) {
+            Ok(exchange) => {
+                self.shared.bytes.fetch_sub(exchange.memory(), Ordering::Relaxed);
+                Next::Exchange(Box::new(exchange))
+            }
+            Err(RecvTimeoutError::Timeout) => Next::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Next::Closed,
+        }
+    }
+}
+
+impl Losses {
+    /// How many exchanges were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+}

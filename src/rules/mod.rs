@@ -1,0 +1,135 @@
+//! The catalogue of what authtap can find. Start reading here.
+//!
+//! One diagnosis is one file: its texts, its severity, its references, its check and its examples. The examples are at
+//! once its documentation, the text of `authtap explain`, and its tests.
+//!
+//! To add a rule: copy one that is near, give it a name that says the fault, write its examples and see them fail, write
+//! the check, and add its line to `mod` and to [`RULES`]. The README's table, `rules`, `explain` and the tests over the
+//! whole catalogue follow by themselves.
+//!
+//! A check is a pure function of an exchange and of what earlier exchanges told. It states only what its evidence shows:
+//! a false alarm in an incident costs more than a missed hint.
+
+pub mod finding;
+
+use crate::exchange::View;
+use crate::memory::Memory;
+
+pub use finding::{At, Certainty, Evidence, Finding, Message, Place, Severity};
+
+/// One diagnosis.
+pub struct Rule {
+    /// The fault in kebab case; the same in the record, on the screen and in `authtap explain`. Never used again for
+    /// another meaning.
+    pub name: &'static str,
+    /// Which part of an exchange it is about.
+    pub family: Family,
+    /// How bad it is at the worst.
+    pub severity: Severity,
+    /// One line, without a full stop and without advice.
+    pub title: &'static str,
+    /// Why it matters and how it comes about, in sentences.
+    pub why: &'static str,
+    /// What to do, in sentences.
+    pub fix: &'static str,
+    /// Where it is written.
+    pub spec: &'static [Spec],
+    /// The names of more general rules that say nothing more when this one has spoken.
+    pub supersedes: &'static [&'static str],
+    /// Exchanges on which it fires, and near ones on which every rule stays silent.
+    pub examples: &'static [Example],
+    /// The check itself.
+    pub check: fn(&View<'_>, &Memory) -> Vec<Finding>,
+}
+
+impl Rule {
+    /// A finding of this rule. The summary is one sentence without a full stop, and never holds a secret.
+    pub fn found(&'static self, certainty: Certainty, summary: impl Into<String>) -> Finding {
+        Finding::new(self, certainty, summary.into())
+    }
+}
+
+/// Which part of an exchange a rule is about; the folder in which it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// How credentials travel.
+    Transport,
+    /// How credentials are written.
+    Credentials,
+    /// What a token says.
+    Token,
+    /// How a challenge is written.
+    Challenge,
+    /// Which status was answered, and by whom.
+    Status,
+    /// What browsers ask for first.
+    Cors,
+}
+
+impl Family {
+    /// The name of its folder.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Credentials => "credentials",
+            Self::Token => "token",
+            Self::Challenge => "challenge",
+            Self::Status => "status",
+            Self::Cors => "cors",
+        }
+    }
+}
+
+/// Where a rule is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spec {
+    /// A section of an RFC.
+    Rfc(u16, &'static str),
+    /// Another document: its name, and where it is.
+    Document(&'static str, &'static str),
+}
+
+impl Spec {
+    /// A section of an RFC, by number.
+    pub const fn rfc(number: u16, section: &'static str) -> Self {
+        Spec::Rfc(number, section)
+    }
+
+    /// `RFC 9110 15.5.2`, or the document's name.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Rfc(number, section) => format!("RFC {number} {section}"),
+            Self::Document(name, _) => (*name).to_owned(),
+        }
+    }
+
+    /// Where to read it.
+    pub fn link(&self) -> String {
+        match self {
+            Self::Rfc(number, section) => format!("https://www.rfc-editor.org/rfc/rfc{number}#section-{section}"),
+            Self::Document(_, link) => (*link).to_owned(),
+        }
+    }
+}
+
+/// An exchange, or a few in a row, as a transcript (see [`crate::exchange::transcript`]).
+pub struct Example {
+    /// What it shows, in a few words.
+    pub name: &'static str,
+    /// The exchanges.
+    pub transcript: &'static str,
+    /// Whether the rule fires on the last of them. If not, no rule says more than an info on any of them.
+    pub fires: bool,
+}
+
+impl Example {
+    /// An example on which the rule fires.
+    pub const fn fires(name: &'static str, transcript: &'static str) -> Self {
+        Example { name, transcript, fires: true }
+    }
+
+    /// An example of healthy traffic, one step away from firing.
+    pub const fn quiet(name: &'static str, transcript: &'static str) -> Self {
+        Example { name, transcript, fires: false }
+    }
+}
