@@ -32,13 +32,13 @@ impl Basic {
 /// Reads what follows the scheme. `base` is its offset in the field value.
 pub(super) fn parse_basic(data: &[u8], base: usize, defects: &mut Defects) -> Option<Basic> {
     let text = clean(data, base, defects)?;
-    if text.len() % 4 != 0 && !text.ends_with(b"=") {
-        defects.push(DefectKind::BasicPaddingMissing, base + data.len());
-    }
     let Some(decoded) = decode_standard(&text) else {
         defects.push(DefectKind::BasicNotBase64, base);
         return None;
     };
+    if text.len() % 4 != 0 {
+        defects.push(DefectKind::BasicPaddingMissing, base + data.len());
+    }
     Some(split(decoded, base, defects))
 }
 
@@ -170,13 +170,14 @@ mod tests {
         for (text, user, expected) in [
             ("dXNlcjpwYQ==", Some("user"), &[][..]),
             ("dXNlcjpwYQ", Some("user"), &[BasicPaddingMissing][..]),
+            ("dXNlcjpwYQ=", Some("user"), &[BasicPaddingMissing]),
             ("dXNlcjpwYQ%3D%3d", Some("user"), &[CredentialsPercentEncoded]),
             ("dXNl\r\n cjpwYQ==", Some("user"), &[BasicLineWrapped]),
             ("dXNl cjpwYQ==", Some("user"), &[BasicLineWrapped]),
             ("dXNlcjp_f34-", Some("user"), &[BasicUrlSafe, BasicControlCharacter]),
             ("user:password", None, &[BasicNotEncoded]),
             ("dXNl*cjpwYQ==", None, &[BasicNotBase64]),
-            ("dXNlcjpwY", None, &[BasicPaddingMissing, BasicNotBase64]),
+            ("dXNlcjpwY", None, &[BasicNotBase64]),
             ("dX=lcjpw", None, &[BasicNotBase64]),
         ] {
             let (basic, mut defects) = parse(text);

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` and `Proxy-Authenticate`: one field value to a list of challenges (RFC 9110 11.3, 11.6.1, 11.7.1).
+//! `WWW-Authenticate` and `Proxy-Authenticate`: one field value to challenges (RFC 9110 11.3, 11.6.1, 11.7.1).
 //!
 //! A comma parts both parameters and challenges, so what a word is can only be told from what follows it: a name has
 //! `=` behind it, a scheme has not. Deviations from the grammar are listed in `parameter`; in addition a word after a
@@ -218,6 +218,7 @@ fn read_after_scheme(cursor: &mut Cursor<'_>, open: &mut Open) {
     let ends_here = matches!(after, None | Some(b','));
     let ahead = cursor.look_at_word();
     let is_scheme = Scheme::known(ahead.word).is_some() && !ahead.equals;
+    let is_name = ahead.equals || (ahead.quote && !ahead.word.is_empty());
     // `realm=` fits the grammar of token68, but in a scheme that takes parameters it is one without a value.
     let is_parameter = text.ends_with(b"=") && !text.ends_with(b"==") && takes_parameters(&open.challenge.scheme);
     if length > 0 && ends_here && !is_scheme && !is_parameter {
@@ -225,7 +226,7 @@ fn read_after_scheme(cursor: &mut Cursor<'_>, open: &mut Open) {
         cursor.advance(length);
     } else if is_scheme {
         open.defects.push(DefectKind::CommaMissing, cursor.position());
-    } else if !ahead.equals && !(ahead.quote && !ahead.word.is_empty()) && !ends_at_comma(cursor) {
+    } else if !is_name && !ends_at_comma(cursor) {
         open.defects.push(DefectKind::ElementUnreadable, cursor.position());
         cursor.skip_element();
     }
@@ -242,4 +243,4 @@ pub(super) fn takes_parameters(scheme: &Scheme) -> bool {
 
 #[cfg(test)]
 #[path = "challenge_tests.rs"]
-mod tests;
+pub(crate) mod tests;

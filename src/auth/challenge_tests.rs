@@ -58,6 +58,7 @@ pub(crate) const GOOD: &[(&str, &str)] = &[
         "Digest realm=[r] qop=[auth, auth-int] algorithm=[SHA-256] nonce=[n] opaque=[o] stale=[true]",
     ),
     (r#"PrivateToken challenge="abc==", token-key="def=""#, "PrivateToken challenge=[abc==] token-key=[def=]"),
+    ("PrivateToken challenge=abc==, token-key=def=", "PrivateToken challenge=[abc==] token-key=[def=]"),
     (r#"Other a="1" , b="2",, c=3"#, "Other a=[1] b=[2] c=[3]"),
 ];
 

@@ -206,6 +206,7 @@ fn check_characters(data: &[u8], base: usize, scheme: Option<&Scheme>, defects: 
     if is_b64token(data) {
         return;
     }
+    let padding_at = base + data.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let mut at = base;
     for chunk in data.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -220,10 +221,9 @@ fn check_characters(data: &[u8], base: usize, scheme: Option<&Scheme>, defects: 
                 '\u{2018}'..='\u{201f}' => Some(DefectKind::TokenQuoted),
                 other if other.is_control() => Some(DefectKind::TokenControlCharacter),
                 other if !other.is_ascii() => Some(DefectKind::TokenNotAscii),
-                // `=` at the end is padding; is it elsewhere, some other character has to be at fault as well.
-                other if is_b64 && !is_b64token(&[other as u8]) && other != '=' => {
-                    Some(DefectKind::TokenReservedCharacter)
-                }
+                // An equals sign is padding, which only the end may have.
+                '=' if at >= padding_at => None,
+                other if is_b64 && !is_b64token(&[other as u8]) => Some(DefectKind::TokenReservedCharacter),
                 _ => None,
             };
             if let Some(kind) = kind {
@@ -242,4 +242,4 @@ fn check_characters(data: &[u8], base: usize, scheme: Option<&Scheme>, defects: 
 
 #[cfg(test)]
 #[path = "credentials_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@
 use super::defect::{DefectKind, Defects};
 use super::parameter::Cursor;
 use super::scheme::Scheme;
-use super::token::{is_tchar, is_token, is_token68, is_whitespace, trim};
+use super::token::{is_tchar, is_token68, is_whitespace, trim};
 
 /// A range of the field value.
 #[derive(Clone, Copy)]
@@ -289,6 +289,7 @@ fn skip_whitespace(text: &[u8], data: &mut Span) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::token::is_token;
 
     #[test]
     fn unknown_words_are_shown_only_if_they_cannot_be_secrets() {

@@ -54,7 +54,7 @@ macro_rules! grade {
 defect_kinds! {
     // The field as a whole.
     ChallengesTooLong "challenges-too-long" minor "the field is longer than 8 KiB and only its beginning was read"
-    ChallengesTooMany "challenges-too-many" minor "the field has more than 100 challenges and only the first 100 were read"
+    ChallengesTooMany "challenges-too-many" minor "the field has more than 100 challenges, of which the first were read"
     ChallengesEmpty "challenges-empty" grave "the field has no challenge in it"
     SchemeMissing "scheme-missing" grave "a parameter stands before any scheme"
     ElementUnreadable "element-unreadable" grave "this is neither a scheme nor a parameter"
@@ -137,7 +137,7 @@ defect_kinds! {
     JwtPayloadNotBase64 "jwt-payload-not-base64" grave "the token's second part is not base64url"
     JwtSignatureNotBase64 "jwt-signature-not-base64" grave "the token's third part is not base64url"
     JwtPartNotBase64 "jwt-part-not-base64" grave "a later part of the token is not base64url"
-    JwtStandardAlphabet "jwt-standard-alphabet" grave "the token is in the standard alphabet of base64, not in the URL-safe one"
+    JwtStandardAlphabet "jwt-standard-alphabet" grave "the token is in the standard alphabet of base64, not the URL-safe one"
     JwtPadding "jwt-padding" grave "the token has base64 padding, which it may not have"
     JwtHeaderNotJson "jwt-header-not-json" grave "the token's header is not JSON"
     JwtHeaderNotObject "jwt-header-not-object" grave "the token's header is not a JSON object"

@@ -27,6 +27,9 @@ pub mod secret;
 pub mod sigv4;
 pub mod token;
 
+#[cfg(test)]
+mod never_panics;
+
 pub use basic::Basic;
 pub use challenge::{Challenge, Challenges, parse_challenges};
 pub use credentials::{Credentials, Detail, Joined, parse_credentials};

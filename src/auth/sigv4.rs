@@ -1,6 +1,6 @@
 //! The `Authorization` value of AWS signature version 4, as AWS documents it.
 //!
-//! It looks like auth-params, but its values have slashes and semicolons without quotes, so it is read by its own rules.
+//! It looks like auth-params, but its values have slashes and semicolons without quotes, so it is read in its own way.
 
 use bytes::Bytes;
 
