@@ -1,3 +1,50 @@
 //! authtap: a transparent reverse proxy that finds out why HTTP authentication fails.
+//!
+//! ```text
+//! client -> accept -> TLS -> relay (or hyper for HTTP/2) -> TLS -> upstream      proxy/    moves traffic
+//!                              |
+//!                            framer -> RawHead                                   wire/     what passed
+//!                              |
+//!                            recorder -> Exchange                                exchange/ what happened
+//!                              |  bounded queue                                  queue.rs
+//!                            diagnose -> findings                                rules/    what is wrong
+//!                              |
+//!                            log, record, summary                                sinks/    what is said
+//! ```
+//!
+//! The data path knows no rules, and the rules know no sockets. Who may use whom:
+//!
+//! | module | may use | must not use |
+//! | --- | --- | --- |
+//! | `auth` | std, bytes | anything of ours, hyper, tokio |
+//! | `wire` | std, bytes, httparse | auth, exchange, hyper, tokio |
+//! | `exchange` | wire, auth | rules, proxy, hyper, tokio |
+//! | `queue` | exchange | everything else of ours |
+//! | `rules`, `memory` | exchange, auth | proxy, sinks, hyper, tokio, tracing, clock, environment, files |
+//! | `diagnose`, `explain` | rules, memory, exchange | proxy, hyper |
+//! | `sinks` | exchange, rules | proxy, diagnose |
+//! | `admin` | hyper, tokio | everything of ours |
+//! | `proxy` | wire, exchange, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
+//! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
+//!
+//! `run` joins them; `tests/layering.rs` holds everybody to the table.
 
+pub mod admin;
 pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod diagnose;
+pub mod error;
+pub mod exchange;
+pub mod explain;
+pub mod layers;
+pub mod memory;
+mod port_holder;
+pub mod proxy;
+pub mod queue;
+pub mod rules;
+pub mod run;
+pub mod sinks;
+pub mod tls;
+pub mod wire;

@@ -1,3 +1,88 @@
 //! The `authtap` program.
 
-fn main() {}
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use authtap::cli::{Cli, Command};
+use authtap::config::Config;
+use authtap::error::{self, Error};
+use authtap::layers::{self, Stop};
+use authtap::{demo, explain, run};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    say_nothing_of_peers_in_panics();
+    let cli = match layers::read(std::env::args_os(), |name| std::env::var_os(name)) {
+        Ok(cli) => cli,
+        Err(Stop::Clap(error)) => {
+            // Where there is nobody to read it, the exit code has to do.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { error::USAGE } else { error::FINE });
+        }
+        Err(Stop::Error(error)) => return failed(&error),
+    };
+    start_tracing();
+    match act(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => failed(&error),
+    }
+}
+
+fn act(cli: Cli) -> Result<u8, Error> {
+    match cli.command {
+        None => run::run(Config::new(cli.run)?),
+        Some(Command::Demo) => demo::run(),
+        Some(Command::Rules { format }) => print(&explain::rules(format)),
+        Some(Command::Explain { rule }) => match explain::explain(&rule) {
+            Ok(text) => print(&text),
+            Err(near) => {
+                let error = Error::usage(format!("there is no rule {rule:?}"));
+                Err(error.advice(match near.as_slice() {
+                    [] => "authtap rules lists them all".to_owned(),
+                    near => format!("authtap explain {}", near.join(", or ")),
+                }))
+            }
+        },
+    }
+}
+
+fn print(text: &str) -> Result<u8, Error> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader that has seen enough is fine.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::run(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(error::FINE),
+    }
+}
+
+fn failed(error: &Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(error.code())
+}
+
+/// The program's own words go to stderr. Foreign crates are held to warnings, whatever RUST_LOG asks for: their debugging
+/// output repeats what peers sent.
+fn start_tracing() {
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
+    let own = asked.split(',').filter(|part| part.starts_with("authtap") || !part.contains('='));
+    let level = own.filter_map(|part| part.rsplit('=').next()).find(|level| is_level(level)).unwrap_or("info");
+    let filter = EnvFilter::new(format!("warn,authtap={level}"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+}
+
+fn is_level(text: &str) -> bool {
+    ["off", "error", "warn", "info", "debug", "trace"].contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// A panic's message can hold what a peer sent, so only its place is told.
+fn say_nothing_of_peers_in_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("authtap: a fault in the program at {place}; please report it");
+    }));
+}

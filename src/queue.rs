@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::Duration;
 
 use crate::exchange::Exchange;
@@ -13,13 +13,13 @@ use crate::exchange::Exchange;
 /// The end that the data path holds.
 #[derive(Clone)]
 pub struct Outlet {
-    sender: SyncSender<Exchange>,
+    sender: SyncSender<Box<Exchange>>,
     shared: Arc<Shared>,
 }
 
 /// The end that diagnosis holds.
 pub struct Inlet {
-    receiver: Receiver<Exchange>,
+    receiver: Receiver<Box<Exchange>>,
     shared: Arc<Shared>,
 }
 
@@ -43,7 +43,7 @@ pub fn bounded(exchanges: usize, bytes: usize) -> (Outlet, Inlet, Losses) {
 
 impl Outlet {
     /// Puts an exchange in, or counts it as dropped. Never waits.
-    pub fn put(&self, exchange: Exchange) {
+    pub fn put(&self, exchange: Box<Exchange>) {
         let size = exchange.memory();
         let before = self.shared.bytes.fetch_add(size, Ordering::Relaxed);
         if before + size <= self.shared.most_bytes {
@@ -68,16 +68,27 @@ pub enum Next {
 }
 
 impl Inlet {
+    /// The next exchange, if there is one already.
+    pub fn try_next(&self) -> Next {
+        match self.receiver.try_recv() {
+            Ok(exchange) => self.take(exchange),
+            Err(TryRecvError::Empty) => Next::Nothing,
+            Err(TryRecvError::Disconnected) => Next::Closed,
+        }
+    }
+
     /// The next exchange, for which it waits at most `patience`.
     pub fn next(&self, patience: Duration) -> Next {
         match self.receiver.recv_timeout(patience) {
-            Ok(exchange) => {
-                self.shared.bytes.fetch_sub(exchange.memory(), Ordering::Relaxed);
-                Next::Exchange(Box::new(exchange))
-            }
+            Ok(exchange) => self.take(exchange),
             Err(RecvTimeoutError::Timeout) => Next::Nothing,
             Err(RecvTimeoutError::Disconnected) => Next::Closed,
         }
+    }
+
+    fn take(&self, exchange: Box<Exchange>) -> Next {
+        self.shared.bytes.fetch_sub(exchange.memory(), Ordering::Relaxed);
+        Next::Exchange(exchange)
     }
 }
 

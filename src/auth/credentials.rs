@@ -240,6 +240,26 @@ fn check_characters(data: &[u8], base: usize, scheme: Option<&Scheme>, defects: 
     }
 }
 
+/// A value that has no scheme by design: that of a key's own field, or of a parameter.
+pub fn bare(value: &Bytes) -> Credentials {
+    let text = value.get(..LONGEST).unwrap_or(value);
+    let detail = match looks_like_jwt(text) {
+        true => Detail::Jwt(Box::new(parse_jwt(text))),
+        false if text.is_empty() => Detail::None,
+        false => Detail::Opaque,
+    };
+    Credentials {
+        scheme: None,
+        scheme_as_sent: String::new(),
+        secret: Secret::new(value.clone()),
+        secret_at: 0,
+        detail,
+        placeholder: Placeholder::recognise(text),
+        joined: Vec::new(),
+        defects: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 #[path = "credentials_tests.rs"]
 pub(crate) mod tests;

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod dates;
+pub mod names;
 pub mod record;
 pub mod redact;
 pub mod transcript;
@@ -14,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -374,6 +374,3 @@ impl Direction {
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
-
-/// Evidence bytes of a body, kept within a bound.
-pub(crate) type Kept = Bytes;

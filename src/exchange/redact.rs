@@ -3,15 +3,14 @@
 //! A value is shown only where its field is on the list of safe ones; of any other there is a fingerprint and a length.
 //! Equal values have equal fingerprints under one key.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use bytes::Bytes;
 
 use super::names;
+use crate::auth::token::is_token;
 use crate::auth::{FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges};
-
-/// Lengths below this are not told: they would help to guess.
-const SHORT: usize = 16;
 
 /// Decides what is shown.
 pub struct Redactor {
@@ -21,6 +20,9 @@ pub struct Redactor {
 }
 
 impl Redactor {
+    /// Lengths below this are not told: they would help to guess.
+    pub const SHORT: usize = 16;
+
     /// Shows what is safe, and the fields called one of `shown`.
     pub fn new(key: FingerprintKey, shown: impl IntoIterator<Item = String>) -> Self {
         let shown = shown.into_iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -50,6 +52,12 @@ impl Redactor {
             "location" | "content-location" | "referer" => self.target(value),
             _ => self.secret(value),
         }
+    }
+
+    /// A field's name, a method, or what a broken line has in their place: shown where it is a plain token.
+    pub fn name<'a>(&self, name: &'a [u8]) -> Cow<'a, str> {
+        let text = String::from_utf8_lossy(name);
+        if self.all || (is_token(name) && is_plain(&text, 64)) { text } else { Cow::Owned(self.text(&text)) }
     }
 
     /// Scheme and fingerprint of the value of Authorization.
@@ -132,9 +140,9 @@ impl Redactor {
             }
             None => origin.to_owned(),
         };
-        let segments = path.split('/').map(|segment| {
-            if is_plain(segment, 40) { segment.to_owned() } else { self.secret(segment.as_bytes()) }
-        });
+        let segments = path
+            .split('/')
+            .map(|segment| if is_plain(segment, 40) { segment.to_owned() } else { self.secret(segment.as_bytes()) });
         origin + &segments.collect::<Vec<_>>().join("/")
     }
 
@@ -191,7 +199,7 @@ impl Redactor {
         }
         let fingerprint = secret.fingerprint(&self.key);
         match secret.len() {
-            length if length < SHORT => format!("<redacted fp={fingerprint} len<{SHORT}>"),
+            length if length < Self::SHORT => format!("<redacted fp={fingerprint} len<{}>", Self::SHORT),
             length => format!("<redacted fp={fingerprint} len={length}>"),
         }
     }
@@ -268,7 +276,8 @@ mod tests {
 
     #[test]
     fn of_a_challenge_the_nonce_is_masked() {
-        let shown = redactor().field(b"WWW-Authenticate", b"Digest realm=\"a b\", nonce=\"abcdefgh\", Basic realm=\"c\"");
+        let shown =
+            redactor().field(b"WWW-Authenticate", b"Digest realm=\"a b\", nonce=\"abcdefgh\", Basic realm=\"c\"");
         assert!(shown.starts_with("Digest realm=\"a b\", nonce=\"<redacted fp="), "{shown}");
         assert!(shown.ends_with("\", Basic realm=\"c\""), "{shown}");
     }

@@ -37,7 +37,7 @@ pub(super) async fn serve(tap: Arc<ListeningTap>, tcp: TcpStream, addr: SocketAd
     // Small writes go out at once, as they came in.
     let _ = tcp.set_nodelay(true);
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
-    let mut client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
+    let client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
     match client.tap.server_tls.clone() {
         None => client.serve_plain(tcp).await,
         Some(tls) => client.serve_tls(tcp, &tls).await,
@@ -188,11 +188,7 @@ impl Client {
     }
 
     fn connection(&self) -> Arc<Connection> {
-        Arc::new(Connection {
-            tap: self.tap.tap.clone(),
-            client: self.side.clone(),
-            outlet: self.tap.outlet.clone(),
-        })
+        Arc::new(Connection { tap: self.tap.tap.clone(), client: self.side.clone(), outlet: self.tap.outlet.clone() })
     }
 
     async fn serve_http2(self, stream: Stream, first: Vec<u8>, backend: Backend) {

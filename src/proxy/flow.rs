@@ -25,7 +25,7 @@ pub(super) enum Broken {
     /// Reading failed.
     Source(io::Error),
     /// Writing failed.
-    Sink(io::Error),
+    Sink,
     /// Whoever reads along said [`Pass::Stop`].
     Stopped,
 }
@@ -64,9 +64,9 @@ impl Flow {
         mut read: impl FnMut(&[u8]) -> Pass,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            ready!(self.poll_drain(cx, to)).map_err(Broken::Sink)?;
+            ready!(self.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
             if self.source_ended {
-                return Pin::new(to).poll_shutdown(cx).map_err(Broken::Sink);
+                return Pin::new(to).poll_shutdown(cx).map_err(|_| Broken::Sink);
             }
             let buffer = self.buffer.get_or_insert_with(Buffer::lend);
             let mut space = ReadBuf::new(buffer.bytes());

@@ -66,6 +66,22 @@ impl ListeningTap {
         }
     }
 
+    /// The tap's name.
+    pub fn name(&self) -> &str {
+        &self.tap.name
+    }
+
+    /// Where clients are to be pointed at.
+    pub fn url(&self) -> String {
+        let scheme = if self.server_tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.tap.listen)
+    }
+
+    /// Where its connections go.
+    pub fn upstream_url(&self) -> &str {
+        &self.tap.upstream_url
+    }
+
     /// How many client connections are open.
     pub fn open_connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)

@@ -309,11 +309,6 @@ impl Observer {
         self.pipeline.is_empty() && self.requests.is_between_messages() && self.responses.is_between_messages()
     }
 
-    /// Whether the connection left HTTP/1, or can't be followed.
-    pub(super) fn is_opaque(&self) -> bool {
-        self.requests.is_opaque() || self.responses.is_opaque()
-    }
-
     /// Whether an exchange waits for the first byte of its answer with its request gone in whole.
     pub(super) fn awaits_answer(&mut self) -> bool {
         self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered() && exchange.is_request_done())

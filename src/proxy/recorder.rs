@@ -10,8 +10,8 @@ use ulid::Ulid;
 
 use crate::exchange::body::{PACKED_KEPT, TEXT_KEPT};
 use crate::exchange::{
-    Body, Capture, ClientSide, Direction, Edit, Exchange, Failure, Outcome, Request, Response, Tap, Timing,
-    Unfollowed, UpstreamSide, Version,
+    Body, Capture, ClientSide, Direction, Edit, Exchange, Outcome, Request, Response, Tap, Timing, Unfollowed,
+    UpstreamSide, Version,
 };
 use crate::queue::Outlet;
 use crate::wire::{Lost, RawHead};
@@ -212,7 +212,7 @@ impl Recording {
             None => Capture::NotReached,
         };
         self.timing.total = self.started.elapsed();
-        self.connection.outlet.put(Exchange {
+        self.connection.outlet.put(Box::new(Exchange {
             id: Ulid::from_parts(self.time.as_millisecond().unsigned_abs(), random()),
             time: self.time,
             tap: self.connection.tap.clone(),
@@ -224,7 +224,7 @@ impl Recording {
             timing: self.timing,
             outcome: std::mem::replace(&mut self.fallback, Outcome::Complete),
             lost: self.lost,
-        });
+        }));
     }
 }
 
@@ -382,9 +382,4 @@ impl Pipeline {
             recording.finish(outcome);
         }
     }
-}
-
-/// A failure of the upstream, out of what the operating system says.
-pub(super) fn failure(step: crate::exchange::Step, reason: impl Into<String>) -> Failure {
-    Failure { step, reason: reason.into() }
 }

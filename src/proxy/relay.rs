@@ -156,7 +156,7 @@ impl Relay {
                     End::Broken { outcome: Outcome::UpstreamFailed(failure), reset: Some(Side::Client) }
                 }
             }
-            Err(Broken::Sink(_)) => End::Broken { outcome: Outcome::ClientGone, reset: Some(Side::Upstream) },
+            Err(Broken::Sink) => End::Broken { outcome: Outcome::ClientGone, reset: Some(Side::Upstream) },
         };
         Poll::Ready(end)
     }
@@ -174,7 +174,7 @@ impl Relay {
         let Poll::Ready(result) = result else { return Poll::Pending };
         match result {
             Ok(()) => self.up_state = State::Ended,
-            Err(Broken::Sink(_)) => {
+            Err(Broken::Sink) => {
                 self.up_state = State::Failed;
                 self.timer = None;
             }

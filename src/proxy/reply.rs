@@ -31,11 +31,8 @@ impl Reply {
             _ => (502, "Bad Gateway"),
         };
         let error = failure.step.proxy_status();
-        let details: String = failure
-            .reason
-            .chars()
-            .filter(|char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\'))
-            .collect();
+        let details: String =
+            failure.reason.chars().filter(|char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\')).collect();
         Reply {
             status,
             reason,

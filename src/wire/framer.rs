@@ -186,7 +186,15 @@ impl Framer {
     }
 
     fn new(kind: Kind, limit: usize) -> Self {
-        Framer { kind, limit, state: State::Head, then: After::Head, held: Vec::new(), held_size: 0, line: LineEnd::Start }
+        Framer {
+            kind,
+            limit,
+            state: State::Head,
+            then: After::Head,
+            held: Vec::new(),
+            held_size: 0,
+            line: LineEnd::Start,
+        }
     }
 
     /// Takes what it can from the front of `input` and says what it was. To be called until it answers [`Step::More`].

@@ -1,0 +1,297 @@
+//! The command line; the comments of its structs are the help text.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Find out why HTTP authentication fails.
+///
+/// authtap is a transparent reverse proxy. Point a client at it, and it passes everything on as it came, both ways, and
+/// says beside each exchange what is wrong with its authentication: the verdict, the evidence, the fix.
+#[derive(Parser, Debug)]
+#[command(
+    name = "authtap",
+    version,
+    about,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    subcommand_value_name = "COMMAND",
+    after_help = EXAMPLES
+)]
+pub struct Cli {
+    /// What to do instead of running the proxy.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run the proxy.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  authtap https://api.example.com                 listen on 127.0.0.1:8080
+  authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
+  authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
+
+Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
+AUTHTAP_TAPS) or in a TOML file (--config). Flags win over the environment, and that wins over the file.
+RUST_LOG sets what the program says about itself on stderr.
+
+Exit codes: 0 fine, 1 could not run, 2 wrong usage, 4 some exchanges were not recorded.";
+
+/// Commands beside running the proxy.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Play real failures through real taps, with everything embedded, and show what a user would see
+    Demo,
+    /// Say what a rule means, why it happens and how to fix it, with a bad and a good exchange
+    Explain {
+        /// The rule's name, as the log gives it
+        #[arg(value_name = "RULE")]
+        rule: String,
+    },
+    /// List the rules
+    Rules {
+        /// How to print them
+        #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
+        format: RulesFormat,
+    },
+}
+
+/// How rules are printed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RulesFormat {
+    /// A table for people
+    Text,
+    /// One JSON array
+    Json,
+    /// The table of the README
+    Markdown,
+}
+
+/// How the proxy is run.
+#[derive(Args, Debug)]
+pub struct RunOptions {
+    /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT
+    #[arg(value_name = "TAP")]
+    pub taps: Vec<String>,
+
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// What Host fields become: kept, the upstream's authority, or NAME. Without it, kept where the upstream is on loopback
+    #[arg(long, value_name = "keep|upstream|NAME", help_heading = "Traffic")]
+    pub host: Option<String>,
+
+    /// Threads that relay [default: one for each core]
+    #[arg(long, value_name = "N", help_heading = "Traffic")]
+    pub threads: Option<usize>,
+
+    /// Client connections that may be open at once, for each tap
+    #[arg(long, value_name = "N", default_value_t = 16_384, help_heading = "Traffic")]
+    pub max_connections: usize,
+
+    /// How long resolving and connecting to an upstream may take
+    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Traffic")]
+    pub connect_timeout: Span,
+
+    /// How long a TLS handshake may take, with either side
+    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Traffic")]
+    pub handshake_timeout: Span,
+
+    /// How long an upstream may take for the first byte of an answer [default: as long as it likes]
+    #[arg(long, value_name = "TIME", help_heading = "Traffic")]
+    pub response_timeout: Option<Span>,
+
+    /// How long a connection may be idle between exchanges
+    #[arg(long, value_name = "TIME", default_value = "5m", help_heading = "Traffic")]
+    pub idle_timeout: Span,
+
+    /// How long running exchanges may take to finish after SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Traffic")]
+    pub drain: Span,
+
+    /// Do not verify upstreams' certificates
+    #[arg(short = 'k', long, help_heading = "TLS towards the upstream", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub insecure: Switch,
+
+    /// Trust the certificates in this PEM file, and no others [default: the platform's]
+    #[arg(long, value_name = "FILE", help_heading = "TLS towards the upstream")]
+    pub cacert: Option<PathBuf>,
+
+    /// The certificate to show to upstreams, in PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS towards the upstream")]
+    pub cert: Option<PathBuf>,
+
+    /// The key of --cert, in PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS towards the upstream")]
+    pub key: Option<PathBuf>,
+
+    /// Speak TLS with clients, with a certificate made at start
+    #[arg(long, help_heading = "TLS towards clients", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub tls: Switch,
+
+    /// Speak TLS with clients, with this certificate in PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS towards clients")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert, in PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS towards clients")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Write the keys of TLS sessions to the file that SSLKEYLOGFILE names. Whoever has it can read the traffic
+    #[arg(long, help_heading = "TLS towards clients", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub tls_key_log: Switch,
+
+    /// Write a record of every exchange to this file, as JSON lines
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub record: Option<PathBuf>,
+
+    /// What stdout gets: a log for people, or the record as JSON lines
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, help_heading = "Output")]
+    pub log_format: LogFormat,
+
+    /// Bytes of each head that are recorded; larger heads go on all the same
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", help_heading = "Output")]
+    pub head_limit: Size,
+
+    /// Memory for exchanges that wait to be diagnosed; when it is full, traffic goes on and the loss is counted
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Output")]
+    pub queue_memory: Size,
+
+    /// Show the values of this field too; may be given several times
+    #[arg(long, value_name = "NAME", action = ArgAction::Append, help_heading = "Output")]
+    pub show: Vec<String>,
+
+    /// Show all secrets. Never where others can read the log
+    #[arg(long, help_heading = "Output", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub show_secrets: Switch,
+
+    /// Key fingerprints with this file, so that they are equal across runs [default: a new random key for each run]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub fingerprint_key_file: Option<PathBuf>,
+
+    /// Answer /healthz and /readyz here, such as 127.0.0.1:9901
+    #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]
+    pub admin: Option<SocketAddr>,
+}
+
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| "write an address with a port, such as 127.0.0.1:9901 or :9901".to_owned())
+}
+
+/// What stdout gets.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A log for people
+    Text,
+    /// The record, one JSON object a line
+    Json,
+}
+
+/// A flag that the environment and a file can also turn off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch(bool);
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self.0
+    }
+}
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Switch(true)),
+            "false" | "0" | "no" | "off" => Ok(Switch(false)),
+            _ => Err("use true or false"),
+        }
+    }
+}
+
+/// A stretch of time, such as `30s`, `500ms` or `5m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(Duration);
+
+impl Span {
+    /// As a duration.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "write a time with its unit, such as 500ms, 30s or 5m";
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| FORM)?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(FORM),
+        };
+        let time = Duration::from_millis(number.checked_mul(millis).ok_or(FORM)?);
+        if time.is_zero() || time > Duration::from_secs(7 * 24 * 3600) {
+            return Err("use a time between 1ms and 168h");
+        }
+        Ok(Span(time))
+    }
+}
+
+/// A number of bytes, such as `64KiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(usize);
+
+impl Size {
+    /// As a number.
+    pub fn bytes(self) -> usize {
+        self.0
+    }
+}
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "write a size such as 4096, 64KiB or 64MiB";
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let number: usize = number.parse().map_err(|_| FORM)?;
+        let factor = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            _ => return Err(FORM),
+        };
+        let size = number.checked_mul(factor).ok_or(FORM)?;
+        if !(1024..=1 << 32).contains(&size) {
+            return Err("use a size between 1KiB and 4GiB");
+        }
+        Ok(Size(size))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0)
+    }
+}

@@ -1,0 +1,412 @@
+//! What the program was asked to do, read and checked in full before any port is bound.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::{LogFormat, RunOptions};
+use crate::error::Error;
+use crate::tls;
+
+/// Everything that a run needs.
+pub struct Config {
+    /// The taps, in the order in which a request passes them.
+    pub taps: Vec<TapConfig>,
+    /// Limits and timeouts of connections.
+    pub limits: Limits,
+    /// Threads that relay, each with its own listeners.
+    pub threads: usize,
+    /// Where records go, beside the log.
+    pub record: Option<PathBuf>,
+    /// What stdout gets.
+    pub log_format: LogFormat,
+    /// Where health is asked for.
+    pub admin: Option<SocketAddr>,
+    /// How long running exchanges may take after SIGTERM.
+    pub drain: Duration,
+    /// Fields that are shown although they are not on the safe list.
+    pub shown: Vec<String>,
+    /// Whether secrets are shown.
+    pub show_secrets: bool,
+    /// What fingerprints are keyed with; a random key where there is none.
+    pub fingerprint_key: Option<Vec<u8>>,
+    /// How much memory exchanges may take that wait to be diagnosed, in bytes.
+    pub queue_bytes: usize,
+}
+
+/// One tap.
+pub struct TapConfig {
+    /// Its name in records.
+    pub name: String,
+    /// Where it listens; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// Where its connections go.
+    pub upstream: Upstream,
+    /// What Host fields are set to, if they are.
+    pub host: Option<String>,
+    /// TLS towards the upstream, for `https`.
+    pub client_tls: Option<Arc<ClientTls>>,
+    /// TLS towards clients.
+    pub server_tls: Option<Arc<ServerTls>>,
+}
+
+/// TLS towards an upstream.
+pub struct ClientTls {
+    /// Roots and client certificate; without ALPN, which is each client's own.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Whether certificates are checked.
+    pub verifies: bool,
+}
+
+/// TLS towards clients.
+pub struct ServerTls {
+    /// The certificate; without ALPN, which the upstream decides.
+    pub config: Arc<rustls::ServerConfig>,
+}
+
+/// Limits of connections: what they bound is the tap's memory, not the user's traffic.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of each head that are recorded; larger heads go on all the same.
+    pub head: usize,
+    /// Client connections that may be open at once, for each tap.
+    pub connections: usize,
+    /// How long resolving and connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long a connection may be idle between exchanges.
+    pub idle_timeout: Duration,
+    /// How long an upstream may take for the first byte of an answer; as long as it likes, if not given.
+    pub response_timeout: Option<Duration>,
+}
+
+/// Where a tap's connections go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// How it is spoken to.
+    pub scheme: UpstreamScheme,
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// How an upstream is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamScheme {
+    /// HTTP without TLS.
+    Http,
+    /// HTTP within TLS.
+    Https,
+    /// HTTP/2 without TLS.
+    H2c,
+}
+
+impl UpstreamScheme {
+    fn parse(scheme: &str) -> Option<Self> {
+        match scheme {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            "h2c" => Some(Self::H2c),
+            _ => None,
+        }
+    }
+
+    /// As a URL has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::H2c => "h2c",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        if self == Self::Https { 443 } else { 80 }
+    }
+}
+
+impl Upstream {
+    /// As a URL.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme.as_str(), self.authority())
+    }
+
+    /// As a Host field has it (RFC 9110 7.2): without the port where it is the scheme's own.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Whether it is on this machine's loopback, by its name.
+    pub fn is_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) => ip.is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        }
+    }
+}
+
+/// A TAP argument, taken apart: `[NAME@][LISTEN=]UPSTREAM`.
+#[derive(Debug, PartialEq, Eq)]
+struct TapArgument {
+    name: Option<String>,
+    listen: Option<SocketAddr>,
+    upstream: Upstream,
+}
+
+const TAP_FORM: &str = "write a tap as [NAME@][LISTEN=]UPSTREAM, such as https://api.example.com, \
+                        :9000=http://localhost:3000 or edge@:8080=http://gateway:80";
+
+impl TapArgument {
+    fn parse(text: &str) -> Result<Self, Error> {
+        // A '@' or '=' behind "://" belongs to the URL.
+        let (before, url) = match text.find("://") {
+            Some(at) => text.split_at(at),
+            None => (text, ""),
+        };
+        let (name, before) = match before.split_once('@') {
+            Some((name, rest)) => (Some(name), rest),
+            None => (None, before),
+        };
+        let (listen, scheme) = match before.rsplit_once('=') {
+            Some((listen, rest)) => (Some(listen), rest),
+            None => (None, before),
+        };
+        // From here on nothing of the text is repeated before it is known to have no password in it.
+        if let Some(name) = name {
+            let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+            if url.is_empty() || name.is_empty() || !name.chars().all(plain) {
+                return Err(Error::usage("a tap's name may have letters, digits, '-', '_' and '.'").advice(TAP_FORM));
+            }
+        }
+        let listen = listen.map(parse_listen).transpose()?;
+        let upstream = if url.is_empty() {
+            parse_upstream(UpstreamScheme::Http, scheme)?
+        } else {
+            let known = UpstreamScheme::parse(&scheme.to_ascii_lowercase()).ok_or_else(|| {
+                Error::usage(format!("an upstream can't have the scheme {scheme:?}"))
+                    .advice("use http://, https://, or h2c:// for HTTP/2 without TLS")
+            })?;
+            parse_upstream(known, url.trim_start_matches("://"))?
+        };
+        Ok(TapArgument { name: name.map(str::to_owned), listen, upstream })
+    }
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, Error> {
+    let wrong = || {
+        Error::usage(format!("a tap can't listen on {text:?}"))
+            .advice("write :8080 for 127.0.0.1:8080, or an address with a port such as 0.0.0.0:8080 or [::1]:8080")
+    };
+    let text = text.trim();
+    if let Some(port) = text.strip_prefix(':') {
+        let port = port.parse().map_err(|_| wrong())?;
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().map_err(|_| wrong())
+}
+
+fn parse_upstream(scheme: UpstreamScheme, rest: &str) -> Result<Upstream, Error> {
+    if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
+        return Err(Error::usage("the upstream's URL has a user name or password in it")
+            .advice("leave it out and let the client send it: a tap changes no credentials"));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err(Error::usage(format!("the upstream {authority:?} has a path"))
+            .advice("leave the path out: a tap passes on the path that the client asks for"));
+    }
+    let wrong = |what: &str| Error::usage(format!("the upstream {authority:?} {what}")).advice(TAP_FORM);
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or_else(|| wrong("has no closing bracket"))?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| wrong("is no IPv6 address"))?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match authority.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | ':');
+    if host.is_empty() || !host.chars().all(plain) {
+        return Err(wrong("names no host"));
+    }
+    let port = match port {
+        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong("has no valid port"))?,
+        None => scheme.default_port(),
+    };
+    Ok(Upstream { scheme, host: host.to_ascii_lowercase(), port })
+}
+
+impl Config {
+    /// Checks what was asked for, and reads the files that it names.
+    ///
+    /// # Errors
+    /// What is wrong, with which input, and what would be right.
+    pub fn new(options: RunOptions) -> Result<Self, Error> {
+        if options.taps.is_empty() {
+            return Err(Error::usage("no tap was given").advice("authtap https://api.example.com"));
+        }
+        if options.key.is_some() != options.cert.is_some() {
+            return Err(Error::usage("--cert and --key go together").advice("give both, or neither"));
+        }
+        if options.tls_key.is_some() != options.tls_cert.is_some() {
+            return Err(Error::usage("--tls-cert and --tls-key go together").advice("give both, or --tls alone"));
+        }
+        if options.insecure.is_on() && options.cacert.is_some() {
+            return Err(Error::usage("--insecure and --cacert contradict each other").advice("leave --insecure out"));
+        }
+        let arguments = options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?;
+        let needs_tls = arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);
+        let client_tls = if needs_tls { Some(Arc::new(tls::towards_upstream(&options)?)) } else { None };
+        let names: Vec<String> = arguments.iter().map(|tap| tap.upstream.host.clone()).collect();
+        let server_tls = tls::towards_clients(&options, &names)?.map(Arc::new);
+        let several = arguments.len() > 1;
+        let mut taps = Vec::new();
+        for (number, argument) in arguments.into_iter().enumerate() {
+            let TapArgument { name, listen, upstream } = argument;
+            let name = name.unwrap_or_else(|| if several { format!("tap{}", number + 1) } else { "tap".to_owned() });
+            taps.push(TapConfig {
+                name,
+                listen: listen.unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+                host: host_to_set(options.host.as_deref(), &upstream)?,
+                client_tls: client_tls.clone().filter(|_| upstream.scheme == UpstreamScheme::Https),
+                server_tls: server_tls.clone(),
+                upstream,
+            });
+        }
+        check_apart(&taps)?;
+        let fingerprint_key = options.fingerprint_key_file.as_ref().map(read_key).transpose()?;
+        Ok(Config {
+            taps,
+            limits: Limits {
+                head: options.head_limit.bytes(),
+                connections: options.max_connections,
+                connect_timeout: options.connect_timeout.get(),
+                handshake_timeout: options.handshake_timeout.get(),
+                idle_timeout: options.idle_timeout.get(),
+                response_timeout: options.response_timeout.map(|timeout| timeout.get()),
+            },
+            threads: options
+                .threads
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+                .clamp(1, 256),
+            record: options.record,
+            log_format: options.log_format,
+            admin: options.admin,
+            drain: options.drain.get(),
+            shown: options.show,
+            show_secrets: options.show_secrets.is_on(),
+            fingerprint_key,
+            queue_bytes: options.queue_memory.bytes(),
+        })
+    }
+}
+
+/// What Host is set to: nothing on loopback, where the tap is a sidecar; elsewhere the upstream's own authority, since a
+/// server of many names finds its site by it.
+fn host_to_set(asked: Option<&str>, upstream: &Upstream) -> Result<Option<String>, Error> {
+    match asked {
+        Some("keep") => Ok(None),
+        Some("upstream") => Ok(Some(upstream.authority())),
+        Some(name) if parse_upstream(UpstreamScheme::Http, name).is_ok() => Ok(Some(name.to_owned())),
+        Some(name) => Err(Error::usage(format!("--host can't be {name:?}"))
+            .advice("use keep, upstream, or a name such as api.example.com:8443")),
+        None if upstream.is_loopback() => Ok(None),
+        None => Ok(Some(upstream.authority())),
+    }
+}
+
+/// No two taps may listen on the same place, have the same name, or feed themselves.
+fn check_apart(taps: &[TapConfig]) -> Result<(), Error> {
+    for (number, tap) in taps.iter().enumerate() {
+        for earlier in taps.iter().take(number) {
+            if tap.listen == earlier.listen && tap.listen.port() != 0 {
+                return Err(Error::usage(format!("two taps would listen on {}", tap.listen))
+                    .advice("give each its own, such as edge@:8080=http://gateway app@:9090=http://app"));
+            }
+            if tap.name == earlier.name {
+                return Err(Error::usage(format!("two taps are called {:?}", tap.name))
+                    .advice("give each its own name, such as edge@… and app@…"));
+            }
+        }
+        let port = tap.upstream.port;
+        let own = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+        if tap.upstream.is_loopback() && tap.listen.port() == port && own(tap.listen.ip()) {
+            return Err(Error::usage(format!("the tap {:?} would be its own upstream", tap.name))
+                .advice("let it listen on another port, such as :8081="));
+        }
+    }
+    Ok(())
+}
+
+fn read_key(path: &PathBuf) -> Result<Vec<u8>, Error> {
+    let key = fs::read(path).map_err(|error| cannot_read("--fingerprint-key-file", path, &error))?;
+    if key.len() < 16 {
+        return Err(Error::usage(format!("--fingerprint-key-file: {} has less than 16 bytes", path.display()))
+            .advice(format!("head -c 32 /dev/urandom > {}", path.display())));
+    }
+    Ok(key)
+}
+
+/// A file that an option names and that can't be read.
+pub(crate) fn cannot_read(option: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
+    Error::run(format!("{option}: cannot read {}: {error}", path.display()))
+        .advice("check the path and who may read the file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tap(text: &str) -> Result<(Option<String>, Option<String>, String), String> {
+        TapArgument::parse(text)
+            .map(|tap| (tap.name, tap.listen.map(|addr| addr.to_string()), tap.upstream.url()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn taps_come_apart() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(tap("https://Api.example.com/"), Ok((None, None, "https://api.example.com".into())));
+        assert_eq!(tap("localhost:3000"), Ok((None, None, "http://localhost:3000".into())));
+        assert_eq!(tap(":9000=h2c://[::1]:50051"), Ok((None, some("127.0.0.1:9000"), "h2c://[::1]:50051".into())));
+        assert_eq!(tap("edge@0.0.0.0:80=http://gw"), Ok((some("edge"), some("0.0.0.0:80"), "http://gw".into())));
+    }
+
+    #[test]
+    fn a_wrong_tap_says_what_is_wrong_and_no_password() {
+        for (text, words) in [
+            ("ftp://x", "scheme"),
+            ("http://x/v1", "path"),
+            ("http://user:hunter2@x", "user name or password"),
+            ("http://", "names no host"),
+            ("http://x:99999", "port"),
+            ("x y@:80=http://a", "name"),
+            ("8080=http://a", "listen"),
+        ] {
+            let error = tap(text).unwrap_err();
+            assert!(error.contains(words) && error.contains("try:"), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn host_is_kept_on_loopback_only() {
+        let upstream = |url: &str| TapArgument::parse(url).unwrap().upstream;
+        let set = |asked, url| host_to_set(asked, &upstream(url)).unwrap();
+        assert_eq!(set(None, "http://127.0.0.1:3000"), None);
+        assert_eq!(set(None, "http://app.localhost"), None);
+        assert_eq!(set(None, "https://api.example.com:443"), Some("api.example.com".into()));
+        assert_eq!(set(Some("keep"), "https://api.example.com"), None);
+        assert_eq!(set(Some("upstream"), "http://[::1]:81"), Some("[::1]:81".into()));
+        assert_eq!(set(Some("a.example:8443"), "http://b"), Some("a.example:8443".into()));
+        assert!(host_to_set(Some("a b"), &upstream("http://b")).is_err());
+    }
+}

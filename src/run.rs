@@ -1,0 +1,251 @@
+//! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::admin::Admin;
+use crate::auth::FingerprintKey;
+use crate::cli::LogFormat;
+use crate::config::Config;
+use crate::diagnose::Diagnoser;
+use crate::error::{self, Error};
+use crate::exchange::View;
+use crate::exchange::redact::Redactor;
+use crate::port_holder::port_holder;
+use crate::proxy::{self, ListeningTap, Workers};
+use crate::queue::{self, Inlet, Losses, Next};
+use crate::sinks::console::Console;
+use crate::sinks::output::{self, Output};
+use crate::sinks::{End, Log, Sinks};
+
+/// Exchanges that may wait to be diagnosed.
+const QUEUE: usize = 65_536;
+
+/// How often the operator is reminded that certificates are not verified.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// How often a draining program looks whether it is done.
+const DRAIN_STEP: Duration = Duration::from_millis(20);
+
+/// Runs the proxy until it is told to stop. Gives the exit code.
+///
+/// # Errors
+/// What keeps it from starting, with what to do about it.
+pub fn run(config: Config) -> Result<u8, Error> {
+    let redactor = Arc::new(redactor(&config)?);
+    if let Some(path) = &config.record {
+        output::try_open(path).map_err(|error| cannot_write(path, &error))?;
+    }
+    let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
+        eprintln!("authtap: health on http://{addr}/healthz and /readyz");
+        listeners
+    });
+    let bound = config
+        .taps
+        .iter()
+        .map(|tap| listen(tap.listen, config.threads).map(|(addr, listeners)| (tap, addr, listeners)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (outlet, inlet, losses) = queue::bounded(QUEUE, config.queue_bytes);
+    let taps: Vec<(Arc<ListeningTap>, Vec<TcpListener>)> = bound
+        .into_iter()
+        .map(|(tap, addr, listeners)| {
+            (Arc::new(ListeningTap::new(tap, addr, config.limits.clone(), outlet.clone())), listeners)
+        })
+        .collect();
+    drop(outlet);
+    banner(&config, &taps);
+    let diagnosis = start_diagnosis(&config, redactor, inlet, losses)?;
+    let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::run(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(until_told(&config, &workers, admin_listener))?;
+    workers.stop();
+    let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
+    Ok(report(&config, &end))
+}
+
+fn redactor(config: &Config) -> Result<Redactor, Error> {
+    let key = match &config.fingerprint_key {
+        Some(bytes) => FingerprintKey::from_bytes(bytes),
+        None => FingerprintKey::random()
+            .map_err(|error| Error::run(format!("cannot get random bytes for a fingerprint key: {error}")))?,
+    };
+    let redactor = Redactor::new(key, config.shown.iter().cloned());
+    Ok(if config.show_secrets { redactor.show_everything() } else { redactor })
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Error {
+    Error::run(format!("--record: cannot write {}: {error}", path.display()))
+        .advice("check that the folder is there and may be written to")
+}
+
+fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<TcpListener>), Error> {
+    proxy::listen(addr, threads).map_err(|error| {
+        let holder = (error.kind() == io::ErrorKind::AddrInUse).then(|| port_holder(addr.port())).flatten();
+        let held = holder.map(|holder| format!("\n  held by: {holder}")).unwrap_or_default();
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("another port, such as :{}=", addr.port().wrapping_add(1).max(1024)),
+            io::ErrorKind::PermissionDenied => "a port from 1024 on, such as :8080=".to_owned(),
+            _ => "an address of this machine, such as 127.0.0.1 or 0.0.0.0".to_owned(),
+        };
+        Error::run(format!("cannot listen on {addr}: {}{held}", in_words(&error))).advice(advice)
+    })
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The program's first words, on stderr.
+fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
+    let mut text = String::new();
+    for (number, (tap, _)) in taps.iter().enumerate() {
+        let lead = if number == 0 { concat!("authtap ", env!("CARGO_PKG_VERSION")) } else { "" };
+        let name = if taps.len() > 1 { format!("{}  ", tap.name()) } else { String::new() };
+        text.push_str(&format!("{lead:<13} {name}{}  ->  {}\n", tap.url(), tap.upstream_url()));
+    }
+    if let Some((first, _)) = taps.first() {
+        let secrets = if config.show_secrets { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
+        text.push_str(&format!("Point your client at {}. {secrets} Ctrl-C to stop.\n", first.url()));
+    }
+    if config.show_secrets {
+        text.push_str("WARNING: --show-secrets: passwords and tokens are in the log and the record, in the clear.\n");
+    }
+    if skips_verification(config) {
+        text.push_str("WARNING: --insecure: upstreams' certificates are NOT verified.\n");
+    }
+    eprintln!("{text}");
+}
+
+fn skips_verification(config: &Config) -> bool {
+    config.taps.iter().any(|tap| tap.client_tls.as_ref().is_some_and(|tls| !tls.verifies))
+}
+
+fn start_diagnosis(
+    config: &Config,
+    redactor: Arc<Redactor>,
+    inlet: Inlet,
+    losses: Losses,
+) -> Result<JoinHandle<End>, Error> {
+    let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
+    let log = match config.log_format {
+        LogFormat::Text => Log::Text(Box::new(Console::new(is_coloured(), config.taps.len() > 1))),
+        LogFormat::Json => Log::Json,
+    };
+    let stdout = Output::to_stdout().map_err(|error| cannot("the log", error))?;
+    let record = match &config.record {
+        Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
+        None => None,
+    };
+    let sinks = Sinks::new(log, stdout, record);
+    thread::Builder::new()
+        .name("diagnosis".to_owned())
+        .spawn(move || diagnose_all(&inlet, &redactor, sinks, &losses))
+        .map_err(|error| cannot("the diagnosis", error))
+}
+
+fn is_coloured() -> bool {
+    let choice = anstream::AutoStream::choice(&io::stdout());
+    io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
+}
+
+/// Diagnoses and tells of exchanges until every outlet is gone.
+fn diagnose_all(inlet: &Inlet, redactor: &Redactor, mut sinks: Sinks, losses: &Losses) -> End {
+    let began = Instant::now();
+    let mut diagnoser = Diagnoser::default();
+    loop {
+        let next = match inlet.try_next() {
+            Next::Nothing => {
+                sinks.idle();
+                inlet.next(Duration::from_secs(1))
+            }
+            next => next,
+        };
+        match next {
+            Next::Exchange(exchange) => {
+                let view = View::new(&exchange, redactor);
+                let diagnosis = diagnoser.diagnose(&view);
+                for rule in &diagnosis.failed {
+                    tracing::error!("the rule {rule} broke on exchange {}; the others ran", exchange.id);
+                }
+                sinks.exchange(&view, diagnosis.verdict(), &diagnosis.findings);
+            }
+            Next::Nothing => {}
+            Next::Closed => return sinks.finish(began.elapsed(), losses.dropped()),
+        }
+    }
+}
+
+/// Waits for a signal, then drains: no new connections, running exchanges may finish. A second signal ends at once.
+async fn until_told(config: &Config, workers: &Workers, admin_listener: Option<Vec<TcpListener>>) -> Result<(), Error> {
+    let cannot = |error: io::Error| Error::run(format!("cannot listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let admin = Admin::new();
+    for listener in admin_listener.into_iter().flatten() {
+        tokio::spawn(admin.clone().serve(listener));
+    }
+    admin.set_ready(true);
+    let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
+    loop {
+        tokio::select! {
+            () = either(&mut terminate, &mut interrupt) => break,
+            _ = reminder.tick() => {
+                if skips_verification(config) {
+                    eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
+                }
+            }
+        }
+    }
+    admin.set_ready(false);
+    workers.drain();
+    let drained = async {
+        while workers.open_connections() > 0 {
+            tokio::time::sleep(DRAIN_STEP).await;
+        }
+    };
+    tokio::select! {
+        result = tokio::time::timeout(config.drain, drained) => {
+            if result.is_err() {
+                let open = workers.open_connections();
+                tracing::warn!("{open} connections were still open after --drain and are closed now");
+            }
+        }
+        () = either(&mut terminate, &mut interrupt) => tracing::warn!("told to stop a second time: ending at once"),
+    }
+    Ok(())
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The last words, and the exit code.
+fn report(config: &Config, end: &End) -> u8 {
+    let mut stderr = io::stderr().lock();
+    // Where stderr is gone there is nobody to tell.
+    if config.log_format == LogFormat::Json {
+        let _ = stderr.write_all(end.summary.as_bytes());
+    }
+    if let Some(path) = &config.record {
+        let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
+        let _ = writeln!(stderr, "  Saved  {} ({secrets})", path.display());
+    }
+    if end.is_complete { error::FINE } else { error::INCOMPLETE }
+}

@@ -1,0 +1,260 @@
+//! The log for people: verdict first, then the evidence, then the fix, then how sure it is, in 80 columns.
+//!
+//! A healthy exchange is one line, and repeats of it fold into one with a counter. A finding is a block of at most 14
+//! lines; found again for the same cause it is one line.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+
+use super::escape::printable;
+use super::wrap::{cut, wrap};
+use crate::auth::Detail;
+use crate::exchange::{Outcome, View};
+use crate::rules::{Finding, Severity};
+
+const WIDTH: usize = 80;
+const BLOCK_LINES: usize = 14;
+const EVIDENCE_LINES: usize = 5;
+
+/// How long repeats are collected before they are told.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Lines that are folded at once; beyond that they are printed as they come.
+const FOLDS: usize = 256;
+
+/// Causes that are remembered to have been explained; when there are more, they are explained again.
+const EXPLAINED: usize = 1024;
+
+/// Makes the text of the log.
+pub struct Console {
+    coloured: bool,
+    several_taps: bool,
+    folds: Vec<Fold>,
+    explained: HashSet<u64>,
+    looked: Instant,
+}
+
+/// A line that was printed, and its repeats since.
+struct Fold {
+    key: u64,
+    since: Instant,
+    count: u64,
+    last: String,
+}
+
+impl Console {
+    /// A log with or without colour, that names the tap where there are several.
+    pub fn new(coloured: bool, several_taps: bool) -> Self {
+        Console { coloured, several_taps, folds: Vec::new(), explained: HashSet::new(), looked: Instant::now() }
+    }
+
+    /// What is printed for an exchange, which is often nothing: it was folded. `number` counts the exchanges of the run.
+    pub fn exchange(&mut self, view: &View<'_>, number: u64, findings: &[Finding]) -> String {
+        let mut text = String::new();
+        if self.looked.elapsed() > Duration::from_secs(1) {
+            text = self.unfold(false);
+        }
+        let alarm = findings.first().filter(|finding| finding.severity > Severity::Info);
+        if alarm.is_none() && is_probe(view) {
+            return text;
+        }
+        let rule = findings.first().map(|finding| finding.rule.name);
+        let key = key_of(view, rule);
+        if let Some(finding) = alarm
+            && self.is_new_cause(key)
+        {
+            text.push_str(&self.block(view, number, finding, findings));
+            return text;
+        }
+        let line = self.line(view, number, findings);
+        match self.folds.iter_mut().find(|fold| fold.key == key) {
+            Some(fold) => {
+                fold.count += 1;
+                fold.last = line;
+            }
+            None => {
+                text.push_str(&line);
+                text.push('\n');
+                if self.folds.len() < FOLDS {
+                    self.folds.push(Fold { key, since: Instant::now(), count: 0, last: String::new() });
+                }
+            }
+        }
+        text
+    }
+
+    /// What was folded for long enough, or all of it.
+    pub fn unfold(&mut self, all: bool) -> String {
+        self.looked = Instant::now();
+        let mut text = String::new();
+        self.folds.retain_mut(|fold| {
+            let age = fold.since.elapsed();
+            if !all && age < WINDOW {
+                return true;
+            }
+            if fold.count == 0 {
+                return false;
+            }
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{}   (x{} in {}s)", fold.last, fold.count, age.as_secs().max(1));
+            fold.count = 0;
+            fold.since = Instant::now();
+            true
+        });
+        text
+    }
+
+    fn is_new_cause(&mut self, key: u64) -> bool {
+        if self.explained.len() >= EXPLAINED {
+            self.explained.clear();
+        }
+        self.explained.insert(key)
+    }
+
+    /// `✓ 200 GET /v1/orders    41ms  Bearer jwt#7f3a, expires in 52m`
+    fn line(&self, view: &View<'_>, number: u64, findings: &[Finding]) -> String {
+        let left = self.left(view);
+        let credential = match view.main_credentials() {
+            Some(offered) => printable(&view.label(offered)) + &expiry(view),
+            None => String::new(),
+        };
+        match findings.first() {
+            Some(finding) => {
+                let right = format!("#{number}  {}", finding.rule.name);
+                self.sign(view, findings) + &beside(&left, &right)
+            }
+            None => self.sign(view, findings) + &cut(format!("{left}  {credential}").trim_end(), WIDTH - 2),
+        }
+    }
+
+    fn block(&self, view: &View<'_>, number: u64, finding: &Finding, findings: &[Finding]) -> String {
+        let name = format!("#{number}  {}", finding.rule.name);
+        let mut lines =
+            vec![self.sign(view, findings) + &self.bold_end(&beside(&self.left(view), &name), finding.rule.name)];
+        lines.extend(wrap(&format!("{}.", printable(&finding.summary)), WIDTH - 2).into_iter().take(3).map(indent(2)));
+        lines.push(String::new());
+        for evidence in finding.evidence.iter().take(EVIDENCE_LINES) {
+            lines.push(indent(4)(cut(&printable(&evidence.text), WIDTH - 4)));
+        }
+        let others: Vec<&str> = findings
+            .iter()
+            .skip(1)
+            .filter(|other| other.severity > Severity::Info)
+            .map(|other| other.rule.name)
+            .collect();
+        let tail = 1 + usize::from(!others.is_empty());
+        let room = BLOCK_LINES.saturating_sub(lines.len() + tail).max(1);
+        let fix = wrap(&finding.fix, WIDTH - 8);
+        for (row, line) in fix.into_iter().take(room).enumerate() {
+            lines.push(format!("  {}  {}", if row == 0 { "Fix " } else { "    " }, printable(&line)));
+        }
+        if !others.is_empty() {
+            lines.push(cut(&format!("  Also  {}", others.join(", ")), WIDTH));
+        }
+        let place = format!("look at: {}", finding.at);
+        lines.push(cut(&format!("  Sure  {}; {}", finding.certainty.id(), place), WIDTH));
+        lines.iter().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+
+    /// `401 GET /v1/orders    7ms`
+    fn left(&self, view: &View<'_>) -> String {
+        let exchange = view.exchange();
+        let status = match exchange.response.seen() {
+            Some(response) => format!("{:03}", response.status),
+            None => "---".to_owned(),
+        };
+        let method = printable(&cut(&view.redactor().name(view.method()), 12));
+        let target = cut(&printable(&view.redactor().target(view.target())), 34);
+        let tap = if self.several_taps { format!("{} ", exchange.tap.name) } else { String::new() };
+        let what = format!("{tap}{status} {method} {target}");
+        let took = match exchange.outcome {
+            Outcome::Upgraded => "upgraded".to_owned(),
+            Outcome::ClientGone => "client gone".to_owned(),
+            _ => format!("{}ms", exchange.timing.total.as_millis()),
+        };
+        format!("{what}  {took:>5}")
+    }
+
+    /// The sign, with its colour; the colour alone never says anything.
+    fn sign(&self, view: &View<'_>, findings: &[Finding]) -> String {
+        let healthy = matches!(view.status(), 100..400);
+        let (sign, colour) = match findings.first().map(|finding| finding.severity) {
+            Some(Severity::Error) => ('✗', AnsiColor::Red),
+            Some(Severity::Warning) => ('!', AnsiColor::Yellow),
+            _ if healthy => ('✓', AnsiColor::Green),
+            _ => return "· ".to_owned(),
+        };
+        if !self.coloured {
+            return format!("{sign} ");
+        }
+        let style = Style::new().fg_color(Some(colour.into())).bold();
+        format!("{style}{sign}{style:#} ")
+    }
+
+    fn bold_end(&self, line: &str, end: &str) -> String {
+        match line.strip_suffix(end) {
+            Some(start) if self.coloured => {
+                let style = Style::new().bold();
+                format!("{start}{style}{end}{style:#}")
+            }
+            _ => line.to_owned(),
+        }
+    }
+}
+
+/// The left text, and the right one at the right edge; the sign before them has two columns.
+fn beside(left: &str, right: &str) -> String {
+    let room = (WIDTH - 2).saturating_sub(right.chars().count() + 2);
+    let left = cut(left, room);
+    format!("{left:<room$}  {right}")
+}
+
+fn indent(by: usize) -> impl Fn(String) -> String {
+    move |line| format!("{:by$}{line}", "")
+}
+
+/// What makes two exchanges the same for a reader.
+fn key_of(view: &View<'_>, rule: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view.exchange().tap.name.hash(&mut hasher);
+    view.status().hash(&mut hasher);
+    view.method().hash(&mut hasher);
+    view.path().hash(&mut hasher);
+    view.main_credentials().map(|offered| offered.fingerprint).hash(&mut hasher);
+    rule.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn expiry(view: &View<'_>) -> String {
+    let Some(Detail::Jwt(jwt)) = view.main_credentials().map(|offered| &offered.credentials.detail) else {
+        return String::new();
+    };
+    let exp = jwt.claims.as_ref().and_then(|claims| claims.exp).and_then(|exp| exp.timestamp());
+    let Some(exp) = exp else { return String::new() };
+    let left = exp.as_second() - view.exchange().time.as_second();
+    match u64::try_from(left) {
+        Ok(left) => format!(", expires in {}", rough(left)),
+        Err(_) => format!(", expired {} ago", rough(left.unsigned_abs())),
+    }
+}
+
+fn rough(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Whether the exchange is a health probe: counted, and not shown while nothing is wrong.
+pub(super) fn is_probe(view: &View<'_>) -> bool {
+    const AGENTS: [&[u8]; 3] = [b"kube-probe/", b"ELB-HealthChecker/", b"GoogleHC/"];
+    const PATHS: [&[u8]; 5] = [b"/healthz", b"/readyz", b"/livez", b"/health", b"/ping"];
+    let agent = view.request().value("user-agent").unwrap_or_default();
+    AGENTS.iter().any(|known| agent.starts_with(known)) || PATHS.contains(&view.path())
+}

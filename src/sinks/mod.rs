@@ -1,0 +1,115 @@
+//! What is said of exchanges, and where: the log on stdout, the record in a file, the summary at the end.
+//!
+//! One thread owns all of it. Findings are data that come from the rules; nothing here judges.
+
+pub mod console;
+pub mod escape;
+pub mod output;
+pub mod summary;
+mod wrap;
+
+use std::time::Duration;
+
+use crate::exchange::View;
+use crate::exchange::record::{self, FindingRecord, Record};
+use crate::rules::Finding;
+
+use console::Console;
+use output::Output;
+use summary::Summary;
+pub(crate) use wrap::wrap;
+
+/// What stdout gets.
+pub enum Log {
+    /// Text for people.
+    Text(Box<Console>),
+    /// Records.
+    Json,
+}
+
+/// All places that hear of an exchange.
+pub struct Sinks {
+    log: Log,
+    stdout: Output,
+    record: Option<Output>,
+    summary: Summary,
+    count: u64,
+}
+
+/// What the end of a run has to say.
+pub struct End {
+    /// The summary, in lines.
+    pub summary: String,
+    /// Whether every exchange was looked at and every line written.
+    pub is_complete: bool,
+}
+
+impl Sinks {
+    /// Sinks that write the log to `stdout`, and records to `record`.
+    pub fn new(log: Log, stdout: Output, record: Option<Output>) -> Self {
+        Sinks { log, stdout, record, summary: Summary::default(), count: 0 }
+    }
+
+    /// Tells of an exchange. `verdict` is a rule's name or `ok`; its finding is the first.
+    pub fn exchange(&mut self, view: &View<'_>, verdict: &str, findings: &[Finding]) {
+        self.count += 1;
+        self.summary.add(view, findings);
+        let wants_record = self.record.is_some() || matches!(self.log, Log::Json);
+        if wants_record {
+            let line = Record::new(view, diagnosis(verdict, findings)).to_line();
+            if let Some(record) = &mut self.record {
+                record.put(&line);
+            }
+            if matches!(self.log, Log::Json) {
+                self.stdout.put(&line);
+            }
+        }
+        if let Log::Text(console) = &mut self.log {
+            let text = console.exchange(view, self.count, findings);
+            self.stdout.put(text.as_bytes());
+        }
+    }
+
+    /// Nothing came for a moment: what waits is written, and what was folded for long enough is told.
+    pub fn idle(&mut self) {
+        if let Log::Text(console) = &mut self.log {
+            let text = console.unfold(false);
+            self.stdout.put(text.as_bytes());
+        }
+        self.stdout.flush();
+        if let Some(record) = &mut self.record {
+            record.flush();
+        }
+    }
+
+    /// Ends the outputs. `ran` is how long the run took, `dropped` how many exchanges never came here.
+    pub fn finish(mut self, ran: Duration, dropped: u64) -> End {
+        if let Log::Text(console) = &mut self.log {
+            let text = console.unfold(true);
+            self.stdout.put(text.as_bytes());
+        }
+        let lost_records = self.record.map_or(0, Output::finish);
+        let summary = self.summary.text(ran, dropped, lost_records);
+        if matches!(self.log, Log::Text(_)) {
+            self.stdout.put(summary.as_bytes());
+        }
+        let lost = lost_records + self.stdout.finish();
+        End { summary, is_complete: lost == 0 && dropped == 0 }
+    }
+}
+
+/// The diagnosis as records have it.
+pub fn diagnosis<'a>(verdict: &'a str, findings: &'a [Finding]) -> record::Diagnosis<'a> {
+    let findings = findings.iter().map(|finding| FindingRecord {
+        rule: finding.rule.name,
+        severity: finding.severity.id(),
+        certainty: finding.certainty.id(),
+        at: finding.at.to_string(),
+        header: finding.header.as_deref(),
+        summary: &finding.summary,
+        evidence: finding.evidence.iter().map(|evidence| evidence.text.as_str()).collect(),
+        fix: &finding.fix,
+        spec: finding.rule.spec.first().map(|spec| spec.text()),
+    });
+    record::Diagnosis { verdict, findings: findings.collect() }
+}

@@ -1,0 +1,246 @@
+//! Where text goes: a file or stdout, written by a thread of its own.
+//!
+//! Whoever writes never waits. When the thread can't keep up, because a reader stopped or a disk is full, lines are
+//! dropped and counted; a disk that has room again is written to again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes after which a batch goes to the thread even if more is to come.
+const BATCH: usize = 64 * 1024;
+
+/// Batches that may wait; together with [`BATCH`] this bounds the memory of a stopped reader.
+const BATCHES: usize = 128;
+
+/// How long a full disk is left alone before it is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the end of the program waits for a reader that does not read.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A place that lines go to.
+pub struct Output {
+    batch: Vec<u8>,
+    sender: Option<SyncSender<Vec<u8>>>,
+    ended: Receiver<()>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Output {
+    /// Lines to the end of a file, which is made readable for its owner alone if it is new.
+    ///
+    /// # Errors
+    /// What the operating system says when the file can't be opened or written to.
+    pub fn to_file(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        Self::start(format!("the record {}", path.display()), file)
+    }
+
+    /// Lines to stdout.
+    ///
+    /// # Errors
+    /// What the operating system says when a thread can't be started.
+    pub fn to_stdout() -> io::Result<Self> {
+        Self::start("stdout".to_owned(), io::stdout())
+    }
+
+    /// Lines to anything.
+    ///
+    /// # Errors
+    /// What the operating system says when a thread can't be started.
+    pub fn start(name: String, sink: impl Write + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(BATCHES);
+        let (tell, ended) = sync_channel(1);
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut writer = Writer { name, sink, lost: lost.clone(), failed: None, within_line: false };
+        thread::Builder::new().name("output".to_owned()).spawn(move || {
+            for batch in receiver {
+                writer.write(&batch);
+            }
+            // Nobody listens any more when the program did not want to wait.
+            let _ = tell.send(());
+        })?;
+        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, lost })
+    }
+
+    /// Adds whole lines.
+    pub fn put(&mut self, lines: &[u8]) {
+        self.batch.extend_from_slice(lines);
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Hands over what was added.
+    pub fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        if let Some(sender) = &self.sender
+            && let Err(error) = sender.try_send(batch)
+        {
+            let (std::sync::mpsc::TrySendError::Full(batch) | std::sync::mpsc::TrySendError::Disconnected(batch)) =
+                error;
+            self.lost.fetch_add(lines_in(&batch), Ordering::Relaxed);
+        }
+    }
+
+    /// How many lines were lost so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is left, as far as the reader takes it. Gives the number of lines that were lost in all.
+    pub fn finish(mut self) -> u64 {
+        self.flush();
+        self.sender = None;
+        if self.ended.recv_timeout(GOODBYE).is_err() {
+            tracing::warn!("an output did not take its last lines in time");
+        }
+        self.lost()
+    }
+}
+
+struct Writer<W> {
+    name: String,
+    sink: W,
+    lost: Arc<AtomicU64>,
+    failed: Option<Instant>,
+    /// Whether the last thing written was a part of a line.
+    within_line: bool,
+}
+
+impl<W: Write> Writer<W> {
+    fn write(&mut self, batch: &[u8]) {
+        if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
+            self.lost.fetch_add(lines_in(batch), Ordering::Relaxed);
+            return;
+        }
+        let mut left = batch;
+        if self.within_line && self.try_write(&mut &b"\n"[..]).is_ok() {
+            self.within_line = false;
+        }
+        match self.try_write(&mut left) {
+            Ok(()) => {
+                if self.failed.take().is_some() {
+                    tracing::info!("{} can be written again", self.name);
+                }
+            }
+            Err(error) => {
+                let written = batch.len() - left.len();
+                self.within_line = written > 0 && batch.get(written - 1) != Some(&b'\n');
+                self.lost.fetch_add(lines_in(left), Ordering::Relaxed);
+                if self.failed.replace(Instant::now()).is_none() {
+                    tracing::error!(
+                        "cannot write {}: {error}; traffic goes on, what is lost is counted, and it is tried again",
+                        self.name
+                    );
+                }
+            }
+        }
+    }
+
+    fn try_write(&mut self, left: &mut &[u8]) -> io::Result<()> {
+        while !left.is_empty() {
+            match self.sink.write(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(size) => *left = left.get(size..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.sink.flush()
+    }
+}
+
+fn lines_in(batch: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', batch).count() as u64
+}
+
+/// Whether a file can be opened for [`Output::to_file`], asked before anything is started.
+///
+/// # Errors
+/// What the operating system says.
+pub fn try_open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// A disk that is full after some bytes.
+    struct Disk {
+        room: usize,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let size = bytes.len().min(self.room);
+            if size == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= size;
+            self.written.lock().unwrap().extend_from_slice(&bytes[..size]);
+            Ok(size)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_lines_and_counts_them() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let mut output = Output::start("a disk".to_owned(), Disk { room: 6, written: written.clone() }).unwrap();
+        output.put(b"one\ntwo\nthree\n");
+        output.flush();
+        output.put(b"four\n");
+        assert_eq!(output.finish(), 3);
+        assert_eq!(*written.lock().unwrap(), b"one\ntw");
+    }
+
+    /// A reader that does not read until it is told to.
+    struct Stopped(Receiver<()>);
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stopped_reader_holds_nobody_up() {
+        let (go, wait): (Sender<()>, _) = channel();
+        let mut output = Output::start("a pipe".to_owned(), Stopped(wait)).unwrap();
+        let batches = BATCHES as u64 + 10;
+        for _ in 0..batches {
+            output.put(b"line\n");
+            output.flush();
+        }
+        let lost = output.lost();
+        assert!((9..=10).contains(&lost), "one batch may be with the writer: {lost}");
+        for _ in 0..batches {
+            go.send(()).unwrap();
+        }
+        assert_eq!(output.finish(), lost);
+    }
+}

@@ -1,0 +1,120 @@
+//! The end of a run: what failed, by cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::escape::printable;
+use super::wrap::cut;
+use crate::exchange::View;
+use crate::rules::{Finding, Severity};
+
+/// Distinct values that are told apart for each cause; beyond that it is "many".
+const DISTINCT: usize = 64;
+
+/// What has been seen so far.
+#[derive(Default)]
+pub struct Summary {
+    exchanges: u64,
+    probes: u64,
+    causes: BTreeMap<&'static str, Cause>,
+}
+
+struct Cause {
+    severity: Severity,
+    count: u64,
+    clients: BTreeSet<String>,
+    credentials: BTreeSet<String>,
+    routes: BTreeSet<String>,
+}
+
+impl Summary {
+    /// Counts an exchange, by the finding that explains it best.
+    pub fn add(&mut self, view: &View<'_>, findings: &[Finding]) {
+        self.exchanges += 1;
+        self.probes += u64::from(super::console::is_probe(view));
+        let Some(first) = findings.first().filter(|finding| finding.severity > Severity::Info) else { return };
+        let cause = self.causes.entry(first.rule.name).or_insert_with(|| Cause {
+            severity: first.severity,
+            count: 0,
+            clients: BTreeSet::new(),
+            credentials: BTreeSet::new(),
+            routes: BTreeSet::new(),
+        });
+        cause.severity = cause.severity.max(first.severity);
+        cause.count += 1;
+        note(&mut cause.clients, || view.exchange().client.addr.ip().to_string());
+        if let Some(offered) = view.main_credentials() {
+            note(&mut cause.credentials, || view.label(offered));
+        }
+        note(&mut cause.routes, || {
+            let method = view.redactor().name(view.method()).into_owned();
+            format!("{method} {}", view.redactor().target(view.path()))
+        });
+    }
+
+    /// The summary, in lines of at most 80 characters.
+    pub fn text(&self, ran: Duration, dropped: u64, lost: u64) -> String {
+        let with_findings: u64 = self.causes.values().map(|cause| cause.count).sum();
+        let fine = self.exchanges - with_findings;
+        let mut text = format!(
+            "\n  {}   {} requests   {fine} fine   {with_findings} with findings\n",
+            duration(ran),
+            self.exchanges
+        );
+        let mut causes: Vec<_> = self.causes.iter().collect();
+        causes.sort_by_key(|(_, cause)| (std::cmp::Reverse(cause.severity), std::cmp::Reverse(cause.count)));
+        for (name, cause) in causes {
+            let sign = if cause.severity == Severity::Error { '✗' } else { '!' };
+            let line = format!("  {sign} {:>5}  {name:<28}  {}", cause.count, cause.scope());
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{}", cut(&line, 80));
+        }
+        if self.probes > 0 {
+            let _ = writeln!(text, "  {} health probes are in the count and were not shown", self.probes);
+        }
+        if dropped > 0 {
+            let _ = writeln!(text, "  ! {dropped} exchanges were not looked at: the queue was full");
+        }
+        if lost > 0 {
+            let _ = writeln!(text, "  ! {lost} records could not be written");
+        }
+        text
+    }
+}
+
+impl Cause {
+    /// How wide it is: who, with what, where.
+    fn scope(&self) -> String {
+        let mut parts = vec![of(&self.clients, "client")];
+        if !self.credentials.is_empty() {
+            parts.push(of(&self.credentials, "credential"));
+        }
+        parts.push(of(&self.routes, "route"));
+        parts.join(", ")
+    }
+}
+
+fn of(values: &BTreeSet<String>, what: &str) -> String {
+    match (values.len(), values.first()) {
+        (1, Some(only)) => format!("one {what} ({})", printable(only)),
+        (DISTINCT.., _) => format!("many {what}s"),
+        (count, _) => format!("{count} {what}s"),
+    }
+}
+
+fn note(values: &mut BTreeSet<String>, value: impl FnOnce() -> String) {
+    if values.len() < DISTINCT {
+        values.insert(value());
+    }
+}
+
+/// `3m12s`, `12s`, `2h05m`.
+pub(super) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
