@@ -1,10 +1,195 @@
 //! Runs the rules over an exchange, orders what they found, and drops what a more special finding explains.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::Finding;
+use crate::rules::normal::{self, Normal};
+use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity};
 
-/// What is wrong with an exchange: the verdict's finding first, each kind of fault once.
-pub fn diagnose(_view: &View<'_>, _memory: &Memory) -> Vec<Finding> {
-    Vec::new()
+/// What is wrong with an exchange: the verdict's finding first, each kind of fault once. Pure; `memory` is what earlier
+/// exchanges told, and learns of this one only by [`Memory::learn`].
+pub fn diagnose(view: &View<'_>, memory: &Memory) -> Diagnosis {
+    run(RULES, view, memory)
+}
+
+/// Diagnoses exchanges one after the other, as they end.
+#[derive(Default)]
+pub struct Diagnoser {
+    memory: Memory,
+    failures: u64,
+}
+
+impl Diagnoser {
+    /// Diagnoses an exchange and remembers what it tells about later ones.
+    pub fn diagnose(&mut self, view: &View<'_>) -> Diagnosis {
+        let mut diagnosis = diagnose(view, &self.memory);
+        // A fault in what is remembered must not stop anything either; what was learned by then is kept.
+        if catch_unwind(AssertUnwindSafe(|| self.memory.learn(view))).is_err() {
+            diagnosis.failed.push("memory");
+        }
+        self.failures += diagnosis.failed.len() as u64;
+        diagnosis
+    }
+
+    /// How many rules have failed by a fault of their own so far.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+}
+
+fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
+    let mut diagnosis = Diagnosis::default();
+    let normal = catch_unwind(AssertUnwindSafe(|| normal::recognise(view, memory))).unwrap_or_else(|_| {
+        diagnosis.failed.push("normal");
+        None
+    });
+    for rule in rules {
+        match catch_unwind(AssertUnwindSafe(|| (rule.check)(view, memory))) {
+            Ok(found) => diagnosis.findings.extend(found),
+            Err(_) => diagnosis.failed.push(rule.name),
+        }
+    }
+    let findings = std::mem::take(&mut diagnosis.findings);
+    let findings = findings.into_iter().filter_map(|finding| by_policy(finding, view, normal)).collect();
+    diagnosis.findings = order(drop_superseded(findings));
+    diagnosis.is_refusal = view.is_refused();
+    diagnosis
+}
+
+/// What the outcome and the recognisers leave of a finding.
+///
+/// Where the answer is a success, a guess about its cause has nothing to explain, and a wrong spelling did no harm.
+/// Where an exchange is a normal part of something, nothing about its credentials or its status is a fault.
+fn by_policy(mut finding: Finding, view: &View<'_>, normal: Option<Normal>) -> Option<Finding> {
+    let about_credentials = matches!(finding.rule.family, Family::Credentials | Family::Token);
+    let about_refusal = about_credentials || finding.rule.family == Family::Status;
+    let is_guess = finding.certainty < Certainty::Certain && finding.severity > Severity::Info;
+    if view.is_success() {
+        if finding.certainty < Certainty::Certain {
+            return None;
+        }
+        if about_credentials || finding.rule.family == Family::Challenge {
+            finding.severity = Severity::Info;
+        }
+    }
+    if normal.is_some_and(Normal::is_about_authentication) && view.is_refused() {
+        if about_refusal && is_guess {
+            return None;
+        }
+        if about_refusal {
+            finding.severity = Severity::Info;
+        }
+    }
+    Some(finding)
+}
+
+fn drop_superseded(findings: Vec<Finding>) -> Vec<Finding> {
+    let is_superseded = |finding: &Finding| {
+        findings.iter().any(|other| {
+            let outweighs = other.severity >= Severity::Warning || other.severity >= finding.severity;
+            outweighs && other.rule.supersedes.contains(&finding.rule.name)
+        })
+    };
+    findings.iter().filter(|finding| !is_superseded(finding)).cloned().collect()
+}
+
+/// The worst first; of equally bad ones the surest; of these the most special, and then by the way of a request.
+fn order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| {
+        use std::cmp::Reverse;
+        let rule = finding.rule;
+        (Reverse(finding.severity), Reverse(finding.certainty), Reverse(rule.supersedes.len()), rule.family, rule.name)
+    });
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+    use crate::rules::Example;
+
+    fn rule(
+        name: &'static str,
+        family: Family,
+        severity: Severity,
+        check: fn(&View<'_>, &Memory) -> Vec<Finding>,
+    ) -> Rule {
+        Rule {
+            name,
+            family,
+            severity,
+            title: "",
+            why: "",
+            fix: "",
+            spec: &[],
+            supersedes: &[],
+            examples: EXAMPLES,
+            check,
+        }
+    }
+
+    const EXAMPLES: &[Example] = &[];
+
+    /// The names of the findings on a request with that status, with their severities.
+    fn found(rules: &[Rule], status: &str) -> (Vec<(&'static str, Severity)>, Vec<&'static str>) {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let exchange = transcript::parse(&format!("> GET / HTTP/1.1\n< HTTP/1.1 {status}\n")).unwrap().remove(0);
+        let view = View::new(&exchange, &redactor);
+        let rules: Vec<&'static Rule> =
+            rules.iter().map(|rule| &*Box::leak(Box::new(Rule { examples: EXAMPLES, ..*rule }))).collect();
+        let diagnosis = run(&rules, &view, &Memory::default());
+        let findings = diagnosis.findings.iter().map(|finding| (finding.rule.name, finding.severity)).collect();
+        (findings, diagnosis.failed)
+    }
+
+    /// A finding of the tests' own, since a rule's name is taken from the rule it is made of.
+    fn finding(name: &'static str, family: Family, severity: Severity, certainty: Certainty) -> Vec<Finding> {
+        let supersedes: &[&str] = if name == "special" { &["general"] } else { &[] };
+        let made = rule(name, family, severity, |_, _| Vec::new());
+        let rule: &'static Rule = Box::leak(Box::new(Rule { supersedes, ..made }));
+        vec![rule.found(certainty, "x")]
+    }
+
+    #[test]
+    fn a_panic_in_one_rule_leaves_the_others() {
+        let broken = rule("broken", Family::Status, Severity::Error, |_, _| panic!("a fault of the tests' own"));
+        let fine = rule("fine", Family::Status, Severity::Error, |_, _| {
+            finding("fine", Family::Status, Severity::Error, Certainty::Likely)
+        });
+        let (findings, failed) = found(&[broken, fine], "500 x");
+        assert_eq!(findings, [("fine", Severity::Error)]);
+        assert_eq!(failed, ["broken"]);
+    }
+
+    #[test]
+    fn success_silences_guesses_and_lowers_what_is_written_wrong() {
+        let guess = rule("guess", Family::Transport, Severity::Error, |_, _| {
+            finding("guess", Family::Transport, Severity::Error, Certainty::Likely)
+        });
+        let syntax = rule("syntax", Family::Credentials, Severity::Error, |_, _| {
+            finding("syntax", Family::Credentials, Severity::Error, Certainty::Certain)
+        });
+        let rules = [guess, syntax];
+        assert_eq!(found(&rules, "200 OK").0, [("syntax", Severity::Info)]);
+        assert_eq!(found(&rules, "403 x").0, [("syntax", Severity::Error), ("guess", Severity::Error)]);
+    }
+
+    #[test]
+    fn the_special_explains_the_general_and_the_worst_comes_first() {
+        let general = rule("general", Family::Status, Severity::Error, |_, _| {
+            finding("general", Family::Status, Severity::Error, Certainty::Certain)
+        });
+        let special = rule("special", Family::Token, Severity::Error, |_, _| {
+            finding("special", Family::Token, Severity::Error, Certainty::Likely)
+        });
+        let hint = rule("hint", Family::Cors, Severity::Info, |_, _| {
+            finding("hint", Family::Cors, Severity::Info, Certainty::Certain)
+        });
+        let (findings, _) = found(&[hint, general, special], "403 x");
+        assert_eq!(findings, [("special", Severity::Error), ("hint", Severity::Info)]);
+    }
 }

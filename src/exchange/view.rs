@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use super::dates::parse_http_date;
 use super::redact::{Redactor, kind_of_secret};
 use super::{Exchange, Response, Version, names};
-use crate::auth::{Challenge, Credentials, Defect, Fingerprint, Scheme, Secret, parse_challenges, parse_credentials};
+use crate::auth::{
+    Challenge, Credentials, Defect, Detail, Fingerprint, Message, NtlmStep, Scheme, parse_challenges, parse_credentials,
+};
 use crate::wire::RawHead;
 
 /// An exchange with its credentials and challenges read.
@@ -121,9 +123,39 @@ impl<'a> View<'a> {
         matches!(self.status(), 401 | 403 | 407)
     }
 
-    /// Whether the response is a 2xx.
+    /// Whether the response is a 2xx, and says nothing else in its grpc-status.
     pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status())
+        (200..300).contains(&self.status()) && self.grpc_status().is_none_or(|status| status == b"0")
+    }
+
+    /// The grpc-status of the response, in its trailers or, where it has no body, in its head.
+    pub fn grpc_status(&self) -> Option<&'a [u8]> {
+        let response = self.response()?;
+        let trailers = response.trailers.as_ref().and_then(|trailers| trailers.value("grpc-status"));
+        trailers.or_else(|| response.head.value("grpc-status"))
+    }
+
+    /// Whether the request is a preflight (Fetch, CORS-preflight request): no other OPTIONS is.
+    pub fn is_preflight(&self) -> bool {
+        let request = self.request();
+        self.method() == b"OPTIONS" && request.has("origin") && request.has("access-control-request-method")
+    }
+
+    /// The NTLM message that the client sent, under whichever scheme.
+    pub fn ntlm_sent(&self) -> Option<NtlmStep> {
+        self.offered.iter().find_map(|offered| match offered.credentials.detail {
+            Detail::Negotiate(Message::Ntlm { step, .. }) => Some(step),
+            _ => None,
+        })
+    }
+
+    /// The NTLM message that the server sent, under whichever scheme.
+    pub fn ntlm_asked(&self) -> Option<NtlmStep> {
+        let challenges = self.challenged.iter().flat_map(|field| &field.challenges);
+        challenges.filter_map(Challenge::message).find_map(|message| match message {
+            Message::Ntlm { step, .. } => Some(step),
+            _ => None,
+        })
     }
 
     /// The method, as sent.
@@ -138,16 +170,7 @@ impl<'a> View<'a> {
 
     /// The path of the target: without origin, query and fragment. It may hold secrets.
     pub fn path(&self) -> &'a [u8] {
-        let target = self.target();
-        let start = match memchr::memmem::find(target, b"://") {
-            Some(at) if !target.starts_with(b"/") => {
-                memchr::memchr(b'/', &target[at + 3..]).map_or(target.len(), |slash| at + 3 + slash)
-            }
-            _ => 0,
-        };
-        let path = &target[start..];
-        let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
-        &path[..end]
+        path_of(self.target())
     }
 
     /// The authority that the client asked for: `:authority`, or the Host field.
@@ -217,6 +240,19 @@ impl<'a> View<'a> {
             scheme => format!("{scheme} {label}"),
         }
     }
+}
+
+/// The path of a target or a URL: without origin, query and fragment.
+pub fn path_of(target: &[u8]) -> &[u8] {
+    let start = match memchr::memmem::find(target, b"://") {
+        Some(at) if !target.starts_with(b"/") => {
+            memchr::memchr(b'/', &target[at + 3..]).map_or(target.len(), |slash| at + 3 + slash)
+        }
+        _ => 0,
+    };
+    let path = &target[start..];
+    let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
+    &path[..end]
 }
 
 fn offered(exchange: &Exchange, redactor: &Redactor) -> Vec<Offered> {

@@ -177,3 +177,31 @@ impl Finding {
         self
     }
 }
+
+/// All that was found in one exchange.
+#[derive(Clone, Default)]
+pub struct Diagnosis {
+    /// What was found; the finding that explains the exchange best is the first.
+    pub findings: Vec<Finding>,
+    /// The rules that could not be run because of a fault of their own. The others were.
+    pub failed: Vec<&'static str>,
+    /// Whether the answer was a refusal: 401, 403 or 407.
+    pub is_refusal: bool,
+}
+
+impl Diagnosis {
+    /// The finding that the verdict names. Something merely worth knowing is one only where it explains a refusal.
+    pub fn main(&self) -> Option<&Finding> {
+        self.findings.first().filter(|finding| self.is_refusal || finding.severity > Severity::Info)
+    }
+
+    /// The name of the rule that explains the exchange best, or `ok`.
+    pub fn verdict(&self) -> &'static str {
+        self.main().map_or("ok", |finding| finding.rule.name)
+    }
+
+    /// How bad the worst finding is.
+    pub fn severity(&self) -> Option<Severity> {
+        self.findings.first().map(|finding| finding.severity)
+    }
+}

@@ -4,18 +4,72 @@
 //! once its documentation, the text of `authtap explain`, and its tests.
 //!
 //! To add a rule: copy one that is near, give it a name that says the fault, write its examples and see them fail, write
-//! the check, and add its line to `mod` and to [`RULES`]. The README's table, `rules`, `explain` and the tests over the
-//! whole catalogue follow by themselves.
+//! the check, and add its line to its family's `mod.rs` and to [`RULES`]. The README's table, `rules`, `explain` and the
+//! tests over the whole catalogue follow by themselves.
 //!
 //! A check is a pure function of an exchange and of what earlier exchanges told. It states only what its evidence shows:
 //! a false alarm in an incident costs more than a missed hint.
 
+mod cors;
 pub mod finding;
+pub mod normal;
+mod status;
+mod transport;
+mod words;
 
 use crate::exchange::View;
 use crate::memory::Memory;
 
-pub use finding::{At, Certainty, Evidence, Finding, Message, Place, Severity};
+pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, Severity};
+
+/// All rules, by name.
+pub static RULES: &[&Rule] = &[&status::credentials_absent::RULE];
+
+/// Names that rules once had. They are never given to another rule.
+pub static RETIRED: &[&str] = &[];
+
+/// The rule of that name.
+pub fn find(name: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.name == name)
+}
+
+/// The names that may have been meant by one that no rule has, nearest first.
+pub fn near(name: &str) -> Vec<&'static str> {
+    let name = name.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+    let mut found: Vec<(usize, &'static str)> = Vec::new();
+    for rule in RULES {
+        let distance = distance(&name, rule.name);
+        let shares = name.len() >= 3 && rule.name.contains(name.as_str());
+        if shares || distance <= 1 + name.len() / 4 {
+            found.push((if shares { 0 } else { distance }, rule.name));
+        }
+    }
+    found.sort_unstable();
+    found.truncate(5);
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// How many letters have to be changed, added or left out to make one text of the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    // Nobody means a rule by a text of this length, and the work grows with it.
+    if from.len() > 100 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (number, left) in from.chars().enumerate() {
+        let mut diagonal = number;
+        let mut before = number + 1;
+        for (cell, right) in row.iter_mut().skip(1).zip(to.chars()) {
+            let next = (diagonal + usize::from(left != right)).min(before + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, next);
+            before = next;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = number + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
 
 /// One diagnosis.
 pub struct Rule {
@@ -120,16 +174,26 @@ pub struct Example {
     pub transcript: &'static str,
     /// Whether the rule fires on the last of them. If not, no rule says more than an info on any of them.
     pub fires: bool,
+    /// Whether the rule is the verdict on the last of them.
+    pub is_verdict: bool,
 }
 
 impl Example {
     /// An example on which the rule fires.
     pub const fn fires(name: &'static str, transcript: &'static str) -> Self {
-        Example { name, transcript, fires: true }
+        Example { name, transcript, fires: true, is_verdict: true }
+    }
+
+    /// An example on which the rule fires while another one is the verdict, or none.
+    pub const fn fires_beside(name: &'static str, transcript: &'static str) -> Self {
+        Example { name, transcript, fires: true, is_verdict: false }
     }
 
     /// An example of healthy traffic, one step away from firing.
     pub const fn quiet(name: &'static str, transcript: &'static str) -> Self {
-        Example { name, transcript, fires: false }
+        Example { name, transcript, fires: false, is_verdict: false }
     }
 }
+
+#[cfg(test)]
+mod catalogue_tests;

@@ -1,0 +1,430 @@
+//! Exchanges as text, for examples, documentation and tests.
+//!
+//! ```text
+//! * time 2026-11-24T12:00:00Z
+//! > GET /api HTTP/1.1
+//! > Host: api.example
+//! > Authorization: Bearer {jwt {"alg":"RS256"} {"exp":1795520000}}
+//! < HTTP/1.1 401 Unauthorized
+//! < WWW-Authenticate: Bearer error="invalid_token"
+//! <
+//! < {"error":"expired"}
+//! ```
+//!
+//! A line begins with its direction; an empty one ends the head, and the body follows. `>+` and `<+` are trailers. A `>`
+//! or `*` line behind `<` lines begins the next exchange, which has the client and the connection of the one before.
+//!
+//! | directive | meaning |
+//! | --- | --- |
+//! | `* time T` | when the exchange began; otherwise one second after the one before |
+//! | `* later 3s` | so long after the one before |
+//! | `* client addr 10.0.0.7` | the client's address; on loopback if nothing is said |
+//! | `* client tls` | the client's connection is TLS; `* client tls certificate`: with a certificate of its own |
+//! | `* client plain` | it is not, which is so from the start |
+//! | `* upstream URL` | the tap's upstream |
+//! | `* new connection` | on another connection than the exchange before |
+//! | `* unanswered` | no answer came |
+//! | `* outcome client-gone` | how the exchange ended; `* outcome upstream-failed STEP REASON` likewise |
+//!
+//! Within a line, `{basic user:password}`, `{base64 text}`, `{hex 00ff}`, `{ntlm 1}` and `{jwt HEADER CLAIMS}` are
+//! replaced by what they stand for; a token has a signature of its algorithm's length, or of that many bytes, or that
+//! text, where a third value says so. Heads are read by the same framer as those of live traffic, so that an example of
+//! a malformed head is one.
+
+mod macros;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use super::{
+    Body, Capture, ClientSide, Direction, Exchange, Failure, Outcome, Request, Response, Step, Tap, Timing, Tls,
+    Unfollowed, UpstreamSide, Version,
+};
+use crate::wire::framer::Answers;
+use crate::wire::{Framer, Lost, RawHead, Step as Read};
+
+/// Where a transcript can't be understood, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranscriptError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for TranscriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+impl std::error::Error for TranscriptError {}
+
+/// Reads the exchanges of a transcript, in order.
+///
+/// # Errors
+/// Where a line is none of those that a transcript has, or is not where it belongs.
+pub fn parse(text: &str) -> Result<Vec<Exchange>, TranscriptError> {
+    let mut reader = Reader::new();
+    for (number, line) in text.lines().enumerate() {
+        reader.line(line).map_err(|what| TranscriptError { line: number + 1, what })?;
+    }
+    reader.finish().map_err(|what| TranscriptError { line: text.lines().count(), what })
+}
+
+/// The most that is read of one head; far above what an example has.
+const LIMIT: usize = 1 << 20;
+
+/// One message in the making.
+#[derive(Default)]
+struct Part {
+    head: Vec<u8>,
+    head_ended: bool,
+    body: Option<Vec<u8>>,
+    trailers: Vec<u8>,
+}
+
+impl Part {
+    fn line(&mut self, rest: &str) -> Result<(), String> {
+        if let Some(trailer) = rest.strip_prefix('+') {
+            self.trailers.extend(macros::expand(trailer.strip_prefix(' ').unwrap_or(trailer))?);
+            self.trailers.extend(b"\r\n");
+            return Ok(());
+        }
+        let bytes = macros::expand(rest.strip_prefix(' ').unwrap_or(rest))?;
+        match &mut self.body {
+            Some(body) => {
+                body.push(b'\n');
+                body.extend(bytes);
+            }
+            None if self.head_ended => self.body = Some(bytes),
+            None if bytes.is_empty() && self.head.is_empty() => return Err("a head begins with its start line".into()),
+            None if bytes.is_empty() => self.head_ended = true,
+            None => {
+                self.head.extend(bytes);
+                self.head.extend(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_http2(&self) -> bool {
+        let line = self.head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        line.starts_with(b"HTTP/2") || line.ends_with(b" HTTP/2")
+    }
+
+    /// The head, and why the stream can't be followed behind it, if so.
+    fn read(&self, direction: Direction, answers: Answers) -> Result<(RawHead, Option<Lost>), String> {
+        if self.is_http2() {
+            return Ok((self.read_http2()?, None));
+        }
+        let bytes = [&self.head[..], b"\r\n"].concat();
+        let mut framer = match direction {
+            Direction::Request => Framer::of_requests(LIMIT),
+            Direction::Response => Framer::of_responses(LIMIT),
+        };
+        let mut input = &bytes[..];
+        let head = match framer.next(&mut input, answers) {
+            Read::Head(head) | Read::Interim(head) => head,
+            _ => return Err("this is not the head of a message".into()),
+        };
+        // Opaque bytes behind the head make the framer say why it gave up; for others they are the start of a body.
+        let mut more: &[u8] = b"0";
+        match framer.next(&mut more, answers) {
+            Read::Lost(why) if why != Lost::ChunkSizeMalformed => Ok((head, Some(why))),
+            _ => Ok((head, None)),
+        }
+    }
+
+    fn read_http2(&self) -> Result<RawHead, String> {
+        let text = std::str::from_utf8(&self.head).map_err(|_| "an HTTP/2 head of this kind has to be text")?;
+        let mut lines = text.lines();
+        let start_line = lines.next().unwrap_or_default();
+        let fields: Vec<(&[u8], &[u8])> =
+            lines.filter(|line| !line.starts_with(":authority:")).map(split_field).collect();
+        Ok(RawHead::from_fields(start_line, fields.into_iter()))
+    }
+
+    fn authority(&self) -> Option<String> {
+        let text = std::str::from_utf8(&self.head).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(":authority:")).map(|value| value.trim().to_owned())
+    }
+
+    fn read_trailers(&self) -> Option<RawHead> {
+        if self.trailers.is_empty() {
+            return None;
+        }
+        let bytes =
+            [b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", &self.trailers[..], b"\r\n"].concat();
+        let (mut framer, mut input) = (Framer::of_requests(LIMIT), &bytes[..]);
+        loop {
+            match framer.next(&mut input, Answers::Other) {
+                Read::Trailers(head) => return Some(head),
+                Read::More | Read::Lost(_) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    fn body(&self, is_kept: bool) -> Body {
+        let bytes = self.body.clone().unwrap_or_default();
+        Body { size: bytes.len() as u64, start: is_kept.then(|| Bytes::from(bytes)) }
+    }
+}
+
+fn split_field(line: &str) -> (&[u8], &[u8]) {
+    let (name, value) = line.split_once(':').unwrap_or((line, ""));
+    (name.as_bytes(), value.trim().as_bytes())
+}
+
+/// Reads line by line; what is said of one exchange holds for the next as well.
+struct Reader {
+    done: Vec<Exchange>,
+    request: Option<Part>,
+    response: Option<Part>,
+    unanswered: bool,
+    outcome: Option<Outcome>,
+    time: Timestamp,
+    is_time_set: bool,
+    client: ClientSide,
+    tap: Arc<Tap>,
+}
+
+impl Reader {
+    fn new() -> Self {
+        // 2026-11-24T12:00:00Z.
+        let time = Timestamp::from_second(1_795_521_600).unwrap_or(Timestamp::UNIX_EPOCH);
+        Reader {
+            done: Vec::new(),
+            request: None,
+            response: None,
+            unanswered: false,
+            outcome: None,
+            time,
+            is_time_set: true,
+            client: ClientSide { addr: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000), connection: 1, tls: None },
+            tap: Arc::new(tap("http://127.0.0.1:3000")),
+        }
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let mut chars = line.chars();
+        let (mark, rest) = (chars.next(), chars.as_str());
+        match mark {
+            None => Ok(()),
+            Some('>') => {
+                if self.response.is_some() || self.unanswered {
+                    self.end()?;
+                }
+                self.request.get_or_insert_default().line(rest)
+            }
+            Some('<') if self.request.is_none() => Err("an answer without a request before it".into()),
+            Some('<') => self.response.get_or_insert_default().line(rest),
+            Some('*') => {
+                if self.response.is_some() {
+                    self.end()?;
+                }
+                self.directive(rest.trim())
+            }
+            Some(_) => Err("a line begins with >, < or *".into()),
+        }
+    }
+
+    fn directive(&mut self, text: &str) -> Result<(), String> {
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let rest = rest.trim();
+        match (word, rest) {
+            ("time", _) => {
+                self.time = rest.parse().map_err(|_| format!("`{rest}` is not a time of RFC 3339"))?;
+                self.is_time_set = true;
+            }
+            ("later", _) => {
+                let by = seconds(rest).ok_or_else(|| format!("`{rest}` is not a duration such as 3s, 5m or 2h"))?;
+                self.advance(by);
+            }
+            ("client", "tls") => self.client.tls = Some(Arc::new(tls(false))),
+            ("client", "tls certificate") => self.client.tls = Some(Arc::new(tls(true))),
+            ("client", "plain") => self.client.tls = None,
+            // Known by the version in the request line; the directive is for readers.
+            ("client", "h2") => {}
+            ("client", _) => {
+                let addr = rest.strip_prefix("addr ").and_then(|addr| addr.trim().parse::<IpAddr>().ok());
+                let addr = addr.ok_or_else(|| format!("`{rest}` is nothing that a client can be"))?;
+                self.client.addr.set_ip(addr);
+                self.new_connection();
+            }
+            ("upstream", url) if url.starts_with("http://") || url.starts_with("https://") => {
+                self.tap = Arc::new(tap(url));
+            }
+            ("new", "connection") => self.new_connection(),
+            ("unanswered", "") => self.unanswered = true,
+            ("outcome", _) => self.outcome = Some(outcome(rest)?),
+            _ => return Err(format!("`{text}` is not a directive")),
+        }
+        Ok(())
+    }
+
+    fn new_connection(&mut self) {
+        self.client.connection += 1;
+        let port = self.client.addr.port();
+        self.client.addr.set_port(port.checked_add(1).unwrap_or(50_000));
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.time = self.time.checked_add(by).unwrap_or(self.time);
+        self.is_time_set = true;
+    }
+
+    /// Makes an exchange of what was read.
+    fn end(&mut self) -> Result<(), String> {
+        let Some(part) = self.request.take() else { return Ok(()) };
+        let answer = self.response.take();
+        if !std::mem::take(&mut self.is_time_set) {
+            self.advance(Duration::from_secs(1));
+            self.is_time_set = false;
+        }
+        let (head, mut lost) = part.read(Direction::Request, Answers::Other)?;
+        let line = head.request_line();
+        let answers = match line.method {
+            b"HEAD" => Answers::Head,
+            b"CONNECT" => Answers::Connect,
+            _ => Answers::Other,
+        };
+        let version = Version::of_token(line.version);
+        let is_form =
+            head.value("content-type").is_some_and(|value| value.starts_with(b"application/x-www-form-urlencoded"));
+        let mut why = lost.take().map(|why| Unfollowed { direction: Direction::Request, why });
+        let response = match answer {
+            Some(answer) if !self.unanswered => {
+                let (response, lost) = response(&answer, answers)?;
+                why = why.or(lost.map(|why| Unfollowed { direction: Direction::Response, why }));
+                Capture::Seen(response)
+            }
+            _ => Capture::NotReached,
+        };
+        let outcome = match (self.outcome.take(), &response, &why) {
+            (Some(outcome), ..) => outcome,
+            (None, _, Some(_)) => Outcome::Unfollowed,
+            (None, Capture::Seen(response), _) if response.status == 101 => Outcome::Upgraded,
+            (None, Capture::Seen(_), _) => Outcome::Complete,
+            (None, ..) => Outcome::ClientGone,
+        };
+        let number = self.done.len() as u128 + 1;
+        self.done.push(Exchange {
+            id: Ulid::from_parts(self.time.as_millisecond().unsigned_abs(), number),
+            time: self.time,
+            tap: self.tap.clone(),
+            client: self.client.clone(),
+            upstream: UpstreamSide {
+                addr: None,
+                connection: Some(self.client.connection),
+                reused: false,
+                tls: self.tap.upstream_tls.then(|| Arc::new(tls(true))),
+            },
+            request: Request {
+                authority: part.authority(),
+                body: part.body(is_form),
+                trailers: part.read_trailers(),
+                head,
+                version,
+            },
+            response,
+            edits: Vec::new(),
+            timing: Timing { total: Duration::from_millis(10), ..Timing::default() },
+            outcome,
+            lost: why,
+        });
+        self.unanswered = false;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<Exchange>, String> {
+        self.end()?;
+        if self.done.is_empty() { Err("there is no exchange".into()) } else { Ok(self.done) }
+    }
+}
+
+fn response(part: &Part, answers: Answers) -> Result<(Response, Option<Lost>), String> {
+    let (head, lost) = part.read(Direction::Response, answers)?;
+    let status = head.status().ok_or("the answer has no status code")?;
+    let response = Response {
+        status,
+        version: Version::of_token(head.status_version()),
+        interim: Vec::new(),
+        interim_count: 0,
+        body: part.body((400..500).contains(&status)),
+        trailers: part.read_trailers(),
+        by_tap: false,
+        head,
+    };
+    Ok((response, lost))
+}
+
+fn tap(url: &str) -> Tap {
+    let upstream_tls = url.starts_with("https://");
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    Tap {
+        name: "tap".to_owned(),
+        listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
+        upstream_url: url.to_owned(),
+        upstream_authority: authority.to_owned(),
+        upstream_tls,
+    }
+}
+
+fn tls(peer_certificate: bool) -> Tls {
+    Tls { version: "TLSv1.3", alpn: None, server_name: None, peer_certificate, verified: peer_certificate }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.checked_mul(factor)?.min(10 * 366 * 86_400)))
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "complete" => Ok(Outcome::Complete),
+        "upgraded" => Ok(Outcome::Upgraded),
+        "client-gone" => Ok(Outcome::ClientGone),
+        "unfollowed" => Ok(Outcome::Unfollowed),
+        "stopped" => Ok(Outcome::Stopped),
+        "upstream-failed" => {
+            let (step, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+            let known = STEPS.iter().find(|known| known.id() == step);
+            let step = *known.ok_or_else(|| format!("`{step}` is not a step towards an answer"))?;
+            Ok(Outcome::UpstreamFailed(Failure { step, reason: reason.to_owned() }))
+        }
+        _ => Err(format!("`{word}` is not an outcome")),
+    }
+}
+
+const STEPS: [Step; 9] = [
+    Step::Dns,
+    Step::Connect,
+    Step::ConnectTimeout,
+    Step::Tls,
+    Step::Send,
+    Step::Closed,
+    Step::Reset,
+    Step::ResponseTimeout,
+    Step::Malformed,
+];
+
+#[cfg(test)]
+mod tests;

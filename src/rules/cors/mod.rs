@@ -1,0 +1,1 @@
+//! What browsers ask for before and after a request across origins.

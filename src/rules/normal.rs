@@ -1,0 +1,329 @@
+//! Traffic that looks like a failure and is none.
+//!
+//! Handshakes begin with a refusal, health probes are refused on purpose, a login form answers 401 to a wrong password.
+//! An exchange that one of these explains may carry something worth knowing, never a warning about its credentials.
+//!
+//! Two more things are normal and need no recogniser: names in lower case over HTTP/2, where [`View::is_http2`] tells,
+//! and the absence of Authorization in a preflight and behind a redirect to another origin.
+
+use crate::auth::{DefectKind, NtlmStep, Scheme};
+use crate::exchange::{Version, View};
+use crate::memory::Memory;
+
+use super::words;
+
+/// Why an exchange is as it should be, though the answer is not a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Normal {
+    /// Nothing was sent, and a sound challenge came back: how every handshake starts, and how clients work that never
+    /// send credentials first (docker, git, NuGet, Maven, .NET).
+    HandshakeStart,
+    /// A message of NTLM that another one follows: only the answer to the last one is a decision (MS-NTHT).
+    NtlmStep,
+    /// A leg of Negotiate that another one follows (RFC 4559 5).
+    NegotiateStep,
+    /// The Digest nonce was too old; a new one came (RFC 7616 3.3).
+    DigestNonceStale,
+    /// The server asks for its own nonce in the DPoP proof (RFC 9449 8, 9).
+    DpopNonceAsked,
+    /// A client looks for OAuth metadata where it may be (RFC 8414 3, RFC 9728 3); not each place has it.
+    Discovery,
+    /// A preflight, which never carries credentials (Fetch, CORS-preflight request).
+    Preflight,
+    /// A health probe, refused as was intended.
+    HealthProbe,
+    /// A token of Privacy Pass is asked for (RFC 9577 2.1).
+    PrivateTokenAsked,
+    /// What browsers fetch on their own: the icon, source maps.
+    BrowserExtra,
+    /// The token endpoint judges by the rules of OAuth (RFC 6749 5.2); its Basic credentials are the client's own.
+    TokenEndpoint,
+    /// Somebody logs out, and the refusal makes the browser forget the password.
+    Logout,
+    /// A page load is sent to the login page.
+    LoginRedirect,
+    /// A wrong password in a login form.
+    LoginForm,
+}
+
+impl Normal {
+    /// The name in kebab case.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::HandshakeStart => "handshake-start",
+            Self::NtlmStep => "ntlm-step",
+            Self::NegotiateStep => "negotiate-step",
+            Self::DigestNonceStale => "digest-nonce-stale",
+            Self::DpopNonceAsked => "dpop-nonce-asked",
+            Self::Discovery => "discovery",
+            Self::Preflight => "preflight",
+            Self::HealthProbe => "health-probe",
+            Self::PrivateTokenAsked => "private-token-asked",
+            Self::BrowserExtra => "browser-extra",
+            Self::TokenEndpoint => "token-endpoint",
+            Self::Logout => "logout",
+            Self::LoginRedirect => "login-redirect",
+            Self::LoginForm => "login-form",
+        }
+    }
+
+    /// Whether it explains a refusal, so that nothing about its credentials or its status is a fault.
+    pub fn is_about_authentication(self) -> bool {
+        self != Self::LoginRedirect
+    }
+
+    /// Whether it is a step of a handshake that the client goes on with.
+    pub fn is_step(self) -> bool {
+        matches!(self, Self::NtlmStep | Self::NegotiateStep | Self::DigestNonceStale | Self::DpopNonceAsked)
+    }
+}
+
+/// What normal pattern explains this exchange, if any does.
+pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
+    if view.is_preflight() {
+        return Some(Normal::Preflight);
+    }
+    if let Some(step) = step(view, memory) {
+        return Some(step);
+    }
+    let nothing_sent = view.offered().is_empty();
+    let refused = view.is_refused();
+    if refused && nothing_sent && is_probe(view) {
+        return Some(Normal::HealthProbe);
+    }
+    if is_token_endpoint(view) && matches!(view.status(), 400 | 401) {
+        return Some(Normal::TokenEndpoint);
+    }
+    if nothing_sent && matches!(view.status(), 401 | 403 | 404) && is_discovery(view) {
+        return Some(Normal::Discovery);
+    }
+    if refused && nothing_sent && is_browser_extra(view) {
+        return Some(Normal::BrowserExtra);
+    }
+    if view.status() == 401 && is_logout(view) {
+        return Some(Normal::Logout);
+    }
+    if matches!(view.status(), 401 | 403) && nothing_sent && is_login_form(view) {
+        return Some(Normal::LoginForm);
+    }
+    if matches!(view.status(), 302 | 303 | 307) && is_page_load(view) {
+        return Some(Normal::LoginRedirect);
+    }
+    if matches!(view.status(), 401 | 407) && nothing_sent && is_sound_challenge(view) && !has_traces(view) {
+        let private = view.challenge(&Scheme::PrivateToken).is_some();
+        return Some(if private { Normal::PrivateTokenAsked } else { Normal::HandshakeStart });
+    }
+    None
+}
+
+/// The steps of handshakes that take several exchanges.
+fn step(view: &View<'_>, memory: &Memory) -> Option<Normal> {
+    if !matches!(view.status(), 400 | 401 | 407) {
+        return None;
+    }
+    let sent = view.main_credentials()?;
+    // Type 1 answered by type 2. Type 1 answered by a bare challenge once more is none: that handshake does not go on.
+    if view.ntlm_sent() == Some(NtlmStep::Negotiate) && view.ntlm_asked() == Some(NtlmStep::Challenge) {
+        return Some(Normal::NtlmStep);
+    }
+    let scheme = sent.credentials.scheme.as_ref()?;
+    let by_proxy = view.status() == 407;
+    let mut challenges = view.challenges(by_proxy);
+    match scheme {
+        Scheme::Negotiate => {
+            let goes_on =
+                challenges.any(|challenge| challenge.scheme == Scheme::Negotiate && challenge.token68.is_some());
+            let refused = view.ntlm_sent() == Some(NtlmStep::Authenticate);
+            (goes_on && !refused).then_some(Normal::NegotiateStep)
+        }
+        Scheme::Digest => {
+            let stale = challenges.find(|challenge| challenge.scheme == Scheme::Digest)?.param("stale")?;
+            let nonce = memory.connection(view).and_then(|connection| connection.nonce);
+            // A nonce that the same connection was given just now and that is stale already is no normal thing, but
+            // whether it was just now is for a rule that looks at histories.
+            let _ = nonce;
+            stale.eq_ignore_ascii_case("true").then_some(Normal::DigestNonceStale)
+        }
+        _ => asks_for_dpop_nonce(view).then_some(Normal::DpopNonceAsked),
+    }
+}
+
+fn asks_for_dpop_nonce(view: &View<'_>) -> bool {
+    let Some(response) = view.response() else { return false };
+    let by_challenge = || view.challenges(false).any(|challenge| challenge.param("error") == Some("use_dpop_nonce"));
+    let by_body = || view.error_text().is_some_and(|text| text.contains("use_dpop_nonce"));
+    response.head.has("dpop-nonce") && (by_challenge() || by_body())
+}
+
+/// Whether what the client is asked for can be understood and answered.
+fn is_sound_challenge(view: &View<'_>) -> bool {
+    let by_proxy = view.status() == 407;
+    let mut fields = view.challenged().iter().filter(|field| field.by_proxy == by_proxy).peekable();
+    let is_grave = |kind: DefectKind| kind.is_grave();
+    fields.peek().is_some()
+        && fields.all(|field| {
+            !field.challenges.is_empty()
+                && !field.defects.iter().any(|defect| is_grave(defect.kind))
+                && field
+                    .challenges
+                    .iter()
+                    .all(|challenge| !challenge.defects.iter().any(|defect| is_grave(defect.kind)))
+        })
+}
+
+/// Whether something in the request was meant to be credentials, though it is none.
+fn has_traces(view: &View<'_>) -> bool {
+    view.request().fields().any(|field| words::suspect_name(field.name).is_some())
+}
+
+fn contains(text: &[u8], word: &str) -> bool {
+    memchr::memmem::find(&text.to_ascii_lowercase(), word.as_bytes()).is_some()
+}
+
+/// Whether the request comes from a health checker that names itself.
+pub(super) fn is_probe(view: &View<'_>) -> bool {
+    const PROBES: [&str; 4] = ["kube-probe/", "elb-healthchecker/", "googlehc/", "consul health check"];
+    view.request().value("user-agent").is_some_and(|agent| PROBES.iter().any(|probe| contains(agent, probe)))
+}
+
+/// Whether the request is one for tokens (RFC 6749 3.2): there Basic carries the client's own id and secret.
+pub(super) fn is_token_endpoint(view: &View<'_>) -> bool {
+    let names_grant = || {
+        let form = view.exchange().request.body.start.as_ref();
+        form.is_some_and(|form| contains(form, "grant_type="))
+    };
+    view.method() == b"POST"
+        && (ends_in_word(view.path(), &["token", "oauth2", "introspect", "revoke"]) && is_form(view) || names_grant())
+}
+
+fn is_form(view: &View<'_>) -> bool {
+    view.request().value("content-type").is_some_and(|value| contains(value, "application/x-www-form-urlencoded"))
+}
+
+fn ends_in_word(path: &[u8], words: &[&str]) -> bool {
+    let last = path.rsplit(|byte| *byte == b'/').find(|segment| !segment.is_empty()).unwrap_or_default();
+    words.iter().any(|word| last.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn is_discovery(view: &View<'_>) -> bool {
+    const PLACES: [&str; 3] = ["oauth-protected-resource", "oauth-authorization-server", "openid-configuration"];
+    contains(view.path(), "/.well-known/") && PLACES.iter().any(|place| contains(view.path(), place))
+}
+
+fn is_browser_extra(view: &View<'_>) -> bool {
+    let path = view.path();
+    let names = ["favicon.ico", "apple-touch-icon.png", "apple-touch-icon-precomposed.png", "robots.txt"];
+    ends_in_word(path, &names) || path.ends_with(b".js.map") || path.ends_with(b".css.map")
+}
+
+fn is_logout(view: &View<'_>) -> bool {
+    ends_in_word(view.path(), &["logout", "logoff", "signout", "sign-out", "sign_out"])
+}
+
+/// Whether the request is a login, whose answer is about what its body says and not about a field.
+fn is_login_form(view: &View<'_>) -> bool {
+    const LOGINS: [&str; 9] =
+        ["login", "signin", "sign-in", "sign_in", "log-in", "authenticate", "session", "sessions", "password"];
+    view.method() == b"POST" && ends_in_word(view.path(), &LOGINS) && view.challenges(false).next().is_none()
+}
+
+/// Whether a browser loads a page, as opposed to a script or a program that wants data.
+pub(super) fn is_page_load(view: &View<'_>) -> bool {
+    let request = view.request();
+    match request.value("sec-fetch-mode") {
+        Some(mode) => mode.eq_ignore_ascii_case(b"navigate"),
+        None => request.value("accept").is_some_and(|accept| {
+            let first = accept.split(|byte| *byte == b',').next().unwrap_or_default();
+            contains(first, "text/html") || contains(first, "application/xhtml+xml")
+        }),
+    }
+}
+
+/// Whether names in lower case say nothing, because the protocol has them so (RFC 9113 8.2).
+pub(super) fn has_lower_case_names(view: &View<'_>) -> bool {
+    view.exchange().request.version == Version::Http2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+
+    fn recognised(text: &str) -> Option<&'static str> {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let exchanges = transcript::parse(text).unwrap();
+        let mut memory = Memory::default();
+        let (last, before) = exchanges.split_last().unwrap();
+        for exchange in before {
+            memory.learn(&View::new(exchange, &redactor));
+        }
+        recognise(&View::new(last, &redactor), &memory).map(Normal::id)
+    }
+
+    #[test]
+    fn what_is_normal_has_a_name() {
+        for (text, expected) in [
+            ("> GET / HTTP/1.1\n< HTTP/1.1 401 x\n< WWW-Authenticate: Basic realm=\"a\"\n", Some("handshake-start")),
+            ("> GET / HTTP/1.1\n< HTTP/1.1 407 x\n< Proxy-Authenticate: Basic realm=\"a\"\n", Some("handshake-start")),
+            (
+                "> GET / HTTP/1.1\n< HTTP/1.1 401 x\n< WWW-Authenticate: PrivateToken challenge=\"a\"\n",
+                Some("private-token-asked"),
+            ),
+            (
+                "> GET / HTTP/1.1\n> Authorization: NTLM {ntlm 1}\n< HTTP/1.1 401 x\n< WWW-Authenticate: NTLM {ntlm 2}\n",
+                Some("ntlm-step"),
+            ),
+            (
+                "> GET / HTTP/1.1\n> Authorization: Negotiate {ntlm 1}\n< HTTP/1.1 401 x\n< WWW-Authenticate: Negotiate {ntlm 2}\n",
+                Some("ntlm-step"),
+            ),
+            (
+                "> GET / HTTP/1.1\n> Authorization: Negotiate YII=\n< HTTP/1.1 401 x\n< WWW-Authenticate: Negotiate oQcwBQ==\n",
+                Some("negotiate-step"),
+            ),
+            (
+                "> GET / HTTP/1.1\n> Authorization: Digest username=\"a\"\n< HTTP/1.1 401 x\n< WWW-Authenticate: Digest realm=\"a\", nonce=\"b\", stale=TRUE\n",
+                Some("digest-nonce-stale"),
+            ),
+            (
+                "> GET / HTTP/1.1\n> Authorization: DPoP a\n< HTTP/1.1 401 x\n< DPoP-Nonce: n\n< WWW-Authenticate: DPoP error=\"use_dpop_nonce\"\n",
+                Some("dpop-nonce-asked"),
+            ),
+            ("> GET /.well-known/oauth-protected-resource/mcp HTTP/1.1\n< HTTP/1.1 404 x\n", Some("discovery")),
+            (
+                "> OPTIONS / HTTP/1.1\n> Origin: a\n> Access-Control-Request-Method: GET\n< HTTP/1.1 401 x\n",
+                Some("preflight"),
+            ),
+            ("> GET / HTTP/1.1\n> User-Agent: kube-probe/1.31\n< HTTP/1.1 401 x\n", Some("health-probe")),
+            ("> GET /favicon.ico HTTP/1.1\n< HTTP/1.1 401 x\n", Some("browser-extra")),
+            (
+                "> POST /oauth/token HTTP/1.1\n> Content-Type: application/x-www-form-urlencoded\n>\n> grant_type=refresh_token\n< HTTP/1.1 400 x\n",
+                Some("token-endpoint"),
+            ),
+            ("> GET /logout HTTP/1.1\n> Authorization: Basic {basic a:b}\n< HTTP/1.1 401 x\n", Some("logout")),
+            (
+                "> GET / HTTP/1.1\n> Accept: text/html,*/*\n< HTTP/1.1 302 x\n< Location: /login\n",
+                Some("login-redirect"),
+            ),
+            ("> POST /api/login HTTP/1.1\n< HTTP/1.1 401 x\n", Some("login-form")),
+            ("> GET / HTTP/1.1\n< HTTP/1.1 401 x\n", None),
+            ("> GET / HTTP/1.1\n< HTTP/1.1 401 x\n< WWW-Authenticate: Basic realm=\"a\n", None),
+            (
+                "> GET / HTTP/1.1\n> Authorisation: Basic {basic a:b}\n< HTTP/1.1 401 x\n< WWW-Authenticate: Basic realm=\"a\"\n",
+                None,
+            ),
+            ("> GET / HTTP/1.1\n> Authorization: NTLM {ntlm 3}\n< HTTP/1.1 401 x\n< WWW-Authenticate: NTLM\n", None),
+            ("> GET / HTTP/1.1\n> Authorization: NTLM {ntlm 1}\n< HTTP/1.1 401 x\n< WWW-Authenticate: NTLM\n", None),
+            (
+                "> GET / HTTP/1.1\n> Authorization: Basic {basic a:b}\n< HTTP/1.1 401 x\n< WWW-Authenticate: Basic realm=\"a\"\n",
+                None,
+            ),
+            ("> OPTIONS / HTTP/1.1\n< HTTP/1.1 401 x\n", None),
+            ("> GET / HTTP/1.1\n< HTTP/1.1 200 OK\n", None),
+        ] {
+            assert_eq!(recognised(text), expected, "{text}");
+        }
+    }
+}

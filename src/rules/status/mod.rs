@@ -1,0 +1,3 @@
+//! Which status was answered, by whom, and whether it says what is meant.
+
+pub(super) mod credentials_absent;

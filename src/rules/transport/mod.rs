@@ -1,0 +1,1 @@
+//! How credentials travel: whether they come at all, where they stand in the message, and how often.
