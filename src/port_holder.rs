@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The name and number of a process that listens on the TCP port, as far as this user may know.
-pub fn port_holder(port: u16) -> Option<String> {
+pub(crate) fn port_holder(port: u16) -> Option<String> {
     let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())

@@ -115,7 +115,7 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
     for (number, (tap, _)) in taps.iter().enumerate() {
         let lead = if number == 0 { concat!("authtap ", env!("CARGO_PKG_VERSION")) } else { "" };
         let name = if taps.len() > 1 { format!("{}  ", tap.name()) } else { String::new() };
-        text.push_str(&format!("{lead:<13} {name}{}  ->  {}\n", tap.url(), tap.upstream_url()));
+        text.push_str(&format!("{lead:<15} {name}{}  ->  {}\n", tap.url(), tap.upstream_url()));
     }
     if let Some((first, _)) = taps.first() {
         let secrets = if config.show_secrets { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
