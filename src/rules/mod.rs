@@ -10,10 +10,13 @@
 //! A check is a pure function of an exchange and of what earlier exchanges told. It states only what its evidence shows:
 //! a false alarm in an incident costs more than a missed hint.
 
+pub mod challenge;
 mod cors;
+pub mod credentials;
 pub mod finding;
 pub mod normal;
 mod status;
+pub mod token;
 mod transport;
 mod words;
 
@@ -23,7 +26,27 @@ use crate::memory::Memory;
 pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, Severity};
 
 /// All rules, by name.
-pub static RULES: &[&Rule] = &[&status::credentials_absent::RULE];
+pub static RULES: &[&Rule] = &[
+    &credentials::basic_suspicious_value::RULE,
+    &credentials::basic_undecodable::RULE,
+    &challenge::bearer_error_misused::RULE,
+    &challenge::challenge_malformed::RULE,
+    &challenge::challenge_missing::RULE,
+    &challenge::challenge_renamed::RULE,
+    &status::credentials_absent::RULE,
+    &credentials::credentials_empty::RULE,
+    &credentials::credentials_percent_encoded::RULE,
+    &token::jwt_malformed::RULE,
+    &token::jwt_signature_removed::RULE,
+    &credentials::scheme_case::RULE,
+    &credentials::scheme_malformed::RULE,
+    &credentials::scheme_not_offered::RULE,
+    &credentials::scheme_repeated::RULE,
+    &credentials::token_bad_character::RULE,
+    &token::token_expired::RULE,
+    &token::token_not_yet_valid::RULE,
+    &credentials::token_placeholder::RULE,
+];
 
 /// Names that rules once had. They are never given to another rule.
 pub static RETIRED: &[&str] = &[];
