@@ -15,3 +15,6 @@ fn place_of_challenges(view: &View<'_>) -> Option<(bool, &'static str)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,6 @@ pub(super) fn called(offered: &Offered) -> String {
         OfferedIn::Userinfo => "the URL".to_owned(),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
