@@ -34,7 +34,7 @@ pub struct Memory {
     clients: Table<ClientKey, Client>,
     connections: Table<u64, Connection>,
     credentials: Table<Fingerprint, History>,
-    taps: Table<String, Accepted>,
+    taps: Table<String, Server>,
 }
 
 impl Default for Memory {
@@ -144,10 +144,13 @@ pub struct History {
     pub refusals: u32,
 }
 
-/// The credentials that were accepted last at a tap.
+/// What is known of the server behind a tap.
 #[derive(Clone, Default)]
-struct Accepted {
-    last: Vec<(Fingerprint, Timestamp)>,
+struct Server {
+    /// The two credentials that were accepted last.
+    accepted: Vec<(Fingerprint, Timestamp)>,
+    /// Whether it once said in `error` what was wrong with a Bearer token.
+    names_bearer_errors: bool,
 }
 
 impl Memory {
@@ -168,8 +171,13 @@ impl Memory {
 
     /// When credentials other than these were last accepted at this exchange's tap.
     pub fn others_accepted(&self, view: &View<'_>, fingerprint: Fingerprint) -> Option<Timestamp> {
-        let accepted = self.taps.get(&view.exchange().tap.name)?;
-        accepted.last.iter().filter(|(other, _)| *other != fingerprint).map(|(_, time)| *time).max()
+        let server = self.taps.get(&view.exchange().tap.name)?;
+        server.accepted.iter().filter(|(other, _)| *other != fingerprint).map(|(_, time)| *time).max()
+    }
+
+    /// Whether the server behind this exchange's tap has said before in `error` what was wrong with a Bearer token.
+    pub fn names_bearer_errors(&self, view: &View<'_>) -> bool {
+        self.taps.get(&view.exchange().tap.name).is_some_and(|server| server.names_bearer_errors)
     }
 
     /// When this client last had credentials accepted on this very method and path without having been asked for them.
@@ -232,14 +240,17 @@ impl Memory {
         }
         if view.is_success() {
             self.credentials.set(offered.fingerprint, History { last_accepted: Some(time), ..History::default() });
-            let accepted = self.taps.entry(view.exchange().tap.name.clone());
-            accepted.last.retain(|(other, _)| *other != offered.fingerprint);
-            accepted.last.insert(0, (offered.fingerprint, time));
-            accepted.last.truncate(2);
+            let server = self.taps.entry(view.exchange().tap.name.clone());
+            server.accepted.retain(|(other, _)| *other != offered.fingerprint);
+            server.accepted.insert(0, (offered.fingerprint, time));
+            server.accepted.truncate(2);
         } else if matches!(view.status(), 401 | 407) {
             let history = self.credentials.entry(offered.fingerprint);
             history.refused_since.get_or_insert(time);
             history.refusals = history.refusals.saturating_add(1);
+            if view.challenge(&Scheme::Bearer).is_some_and(|challenge| challenge.param("error").is_some()) {
+                self.taps.entry(view.exchange().tap.name.clone()).names_bearer_errors = true;
+            }
         }
     }
 

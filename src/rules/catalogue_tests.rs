@@ -56,7 +56,10 @@ fn texts_are_whole() {
         assert!(!rule.title.is_empty() && !rule.title.contains('\n') && !rule.title.ends_with('.'), "title of {name}");
         for text in [rule.why, rule.fix] {
             assert!(text.len() > 20 && text.ends_with(['.', '`', '?']), "{name}: {text}");
-            assert!(text.starts_with(|first: char| first.is_uppercase() || first == '`'), "{name}: {text}");
+            assert!(
+                text.starts_with(|first: char| first.is_uppercase() || first.is_numeric() || first == '`'),
+                "{name}: {text}"
+            );
             assert!(!text.contains("  "), "{name}: {text}");
         }
         assert!(!rule.spec.is_empty(), "{name} has no reference");
@@ -201,8 +204,8 @@ fn no_rule_panics_on_what_broke_off() {
 
 #[test]
 fn near_names_are_found() {
-    assert_eq!(near("credentials-absnt"), ["credentials-absent"]);
-    assert!(near("Credentials").contains(&"credentials-absent"));
+    assert_eq!(near("credentials-absnt").first(), Some(&"credentials-absent"));
+    assert!(near("credentials_absent").contains(&"credentials-absent"));
     assert!(near("quite another thing").is_empty());
     assert!(near(&"x".repeat(10_000)).is_empty());
     assert_eq!(distance("kitten", "sitting"), 3);

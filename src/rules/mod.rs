@@ -11,13 +11,15 @@
 //! a false alarm in an incident costs more than a missed hint.
 
 pub mod challenge;
-mod cors;
+pub mod cors;
 pub mod credentials;
+mod evidence;
+mod field_names;
 pub mod finding;
 pub mod normal;
-mod status;
+pub mod status;
 pub mod token;
-mod transport;
+pub mod transport;
 mod words;
 
 use crate::exchange::View;
@@ -27,17 +29,36 @@ pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, S
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[
+    &transport::auth_header_name_suspect::RULE,
+    &transport::authorization_misplaced::RULE,
     &credentials::basic_suspicious_value::RULE,
     &credentials::basic_undecodable::RULE,
     &challenge::bearer_error_misused::RULE,
     &challenge::challenge_malformed::RULE,
     &challenge::challenge_missing::RULE,
     &challenge::challenge_renamed::RULE,
+    &cors::cors_origin_invalid::RULE,
     &status::credentials_absent::RULE,
     &credentials::credentials_empty::RULE,
+    &transport::credentials_in_url::RULE,
+    &transport::credentials_over_cleartext::RULE,
     &credentials::credentials_percent_encoded::RULE,
+    &status::credentials_rejected::RULE,
+    &transport::credentials_reported_missing::RULE,
+    &transport::field_line_malformed::RULE,
+    &status::forbidden_without_credentials::RULE,
+    &transport::framing_ambiguous::RULE,
+    &status::grpc_auth_status::RULE,
+    &status::handshake_step::RULE,
     &token::jwt_malformed::RULE,
     &token::jwt_signature_removed::RULE,
+    &status::known_error_text::RULE,
+    &status::login_redirect_for_api::RULE,
+    &transport::multiple_credentials::RULE,
+    &cors::preflight_authorization_not_allowed::RULE,
+    &cors::preflight_redirected::RULE,
+    &cors::preflight_rejected::RULE,
+    &transport::proxy_authorization_at_origin::RULE,
     &credentials::scheme_case::RULE,
     &credentials::scheme_malformed::RULE,
     &credentials::scheme_not_offered::RULE,
@@ -46,6 +67,8 @@ pub static RULES: &[&Rule] = &[
     &token::token_expired::RULE,
     &token::token_not_yet_valid::RULE,
     &credentials::token_placeholder::RULE,
+    &status::upstream_failed::RULE,
+    &transport::wrong_credential_header::RULE,
 ];
 
 /// Names that rules once had. They are never given to another rule.

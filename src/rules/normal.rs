@@ -7,10 +7,10 @@
 //! and the absence of Authorization in a preflight and behind a redirect to another origin.
 
 use crate::auth::{DefectKind, NtlmStep, Scheme};
-use crate::exchange::{Version, View};
+use crate::exchange::View;
 use crate::memory::Memory;
 
-use super::words;
+use super::field_names;
 
 /// Why an exchange is as it should be, though the answer is not a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +83,7 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
     if view.is_preflight() {
         return Some(Normal::Preflight);
     }
-    if let Some(step) = step(view, memory) {
+    if let Some(step) = step(view) {
         return Some(step);
     }
     let nothing_sent = view.offered().is_empty();
@@ -97,7 +97,8 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
     if nothing_sent && matches!(view.status(), 401 | 403 | 404) && is_discovery(view) {
         return Some(Normal::Discovery);
     }
-    if refused && nothing_sent && is_browser_extra(view) {
+    let never_sent = memory.client(view).is_none_or(|client| client.last_sent.is_none());
+    if refused && nothing_sent && never_sent && is_browser_extra(view) {
         return Some(Normal::BrowserExtra);
     }
     if view.status() == 401 && is_logout(view) {
@@ -109,7 +110,12 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
     if matches!(view.status(), 302 | 303 | 307) && is_page_load(view) {
         return Some(Normal::LoginRedirect);
     }
-    if matches!(view.status(), 401 | 407) && nothing_sent && is_sound_challenge(view) && !has_traces(view) {
+    if matches!(view.status(), 401 | 407)
+        && nothing_sent
+        && is_sound_challenge(view)
+        && !has_traces(view)
+        && !is_grpc(view)
+    {
         let private = view.challenge(&Scheme::PrivateToken).is_some();
         return Some(if private { Normal::PrivateTokenAsked } else { Normal::HandshakeStart });
     }
@@ -117,7 +123,7 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
 }
 
 /// The steps of handshakes that take several exchanges.
-fn step(view: &View<'_>, memory: &Memory) -> Option<Normal> {
+fn step(view: &View<'_>) -> Option<Normal> {
     if !matches!(view.status(), 400 | 401 | 407) {
         return None;
     }
@@ -138,10 +144,6 @@ fn step(view: &View<'_>, memory: &Memory) -> Option<Normal> {
         }
         Scheme::Digest => {
             let stale = challenges.find(|challenge| challenge.scheme == Scheme::Digest)?.param("stale")?;
-            let nonce = memory.connection(view).and_then(|connection| connection.nonce);
-            // A nonce that the same connection was given just now and that is stale already is no normal thing, but
-            // whether it was just now is for a rule that looks at histories.
-            let _ = nonce;
             stale.eq_ignore_ascii_case("true").then_some(Normal::DigestNonceStale)
         }
         _ => asks_for_dpop_nonce(view).then_some(Normal::DpopNonceAsked),
@@ -173,7 +175,8 @@ fn is_sound_challenge(view: &View<'_>) -> bool {
 
 /// Whether something in the request was meant to be credentials, though it is none.
 fn has_traces(view: &View<'_>) -> bool {
-    view.request().fields().any(|field| words::suspect_name(field.name).is_some())
+    let request = view.request();
+    request.fields().any(|field| field_names::suspect(field.name).is_some()) || field_names::hides_credentials(request)
 }
 
 fn contains(text: &[u8], word: &str) -> bool {
@@ -194,6 +197,12 @@ pub(super) fn is_token_endpoint(view: &View<'_>) -> bool {
     };
     view.method() == b"POST"
         && (ends_in_word(view.path(), &["token", "oauth2", "introspect", "revoke"]) && is_form(view) || names_grant())
+}
+
+/// Whether a gRPC client asks, which reads grpc-status and no challenge.
+pub(super) fn is_grpc(view: &View<'_>) -> bool {
+    let kind = view.request().value("content-type").unwrap_or_default().to_ascii_lowercase();
+    kind.starts_with(b"application/grpc") && !kind.starts_with(b"application/grpc-web")
 }
 
 fn is_form(view: &View<'_>) -> bool {
@@ -239,11 +248,6 @@ pub(super) fn is_page_load(view: &View<'_>) -> bool {
     }
 }
 
-/// Whether names in lower case say nothing, because the protocol has them so (RFC 9113 8.2).
-pub(super) fn has_lower_case_names(view: &View<'_>) -> bool {
-    view.exchange().request.version == Version::Http2
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,13 +257,8 @@ mod tests {
 
     fn recognised(text: &str) -> Option<&'static str> {
         let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
-        let exchanges = transcript::parse(text).unwrap();
-        let mut memory = Memory::default();
-        let (last, before) = exchanges.split_last().unwrap();
-        for exchange in before {
-            memory.learn(&View::new(exchange, &redactor));
-        }
-        recognise(&View::new(last, &redactor), &memory).map(Normal::id)
+        let exchange = transcript::parse(text).unwrap().remove(0);
+        recognise(&View::new(&exchange, &redactor), &Memory::default()).map(Normal::id)
     }
 
     #[test]

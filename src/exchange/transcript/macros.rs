@@ -54,7 +54,7 @@ fn base64(text: &str) -> Result<Vec<u8>, String> {
 fn hex(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u8> =
         text.chars().filter_map(|char| char.to_digit(16)).filter_map(|digit| digit.try_into().ok()).collect();
-    if digits.len() != text.trim().len() || digits.len() % 2 != 0 {
+    if digits.len() != text.trim().len() || !digits.len().is_multiple_of(2) {
         return Err(format!("`{text}` is not an even number of hexadecimal digits"));
     }
     Ok(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit)).collect())

@@ -1,8 +1,9 @@
 //! Nothing was sent, and the server asked for it. Every handshake starts so.
 
-use super::super::normal::{self, Normal};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::evidence::{clock, with_answer};
+use crate::rules::normal::{self, Normal};
 use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -75,13 +76,14 @@ const IGNORED: u32 = 5;
 const RECENT_SECONDS: i64 = 600;
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
-    if !matches!(view.status(), 401 | 407) || !view.offered().is_empty() || view.is_preflight() {
+    if !view.is_refused() || !view.offered().is_empty() || view.is_preflight() {
         return Vec::new();
     }
     let by_proxy = view.status() == 407;
     let mut schemes: Vec<&str> = view.challenges(by_proxy).map(|challenge| challenge.scheme_as_sent.as_str()).collect();
     schemes.dedup();
     let asked = match schemes.as_slice() {
+        [] if view.status() == 403 => "and the answer is 403, which does not ask for any".to_owned(),
         [] => "and the answer does not say what is wanted".to_owned(),
         schemes => format!("and the server asks for {}", schemes.join(" or ")),
     };
@@ -92,22 +94,23 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
                 Certainty::Certain,
                 "this client's credentials were accepted here before, and now there are none",
             )
-            .because(format!("before: accepted at {}", at.strftime("%H:%M:%SZ")))
+            .because(format!("before: accepted at {}", clock(at)))
             .because(format!("request: no credentials, {asked}"))
             .at(At::Unknown),
         ];
     }
     let ignored = memory.client(view).map_or(0, |client| client.ignored);
     let is_start = matches!(normal, Some(Normal::HandshakeStart | Normal::PrivateTokenAsked));
-    let found = RULE.found(Certainty::Certain, format!("the request had no credentials, {asked}"));
-    let found = found.because(format!("request: no credentials in {} fields", view.request().fields().len()));
+    let none = if view.request().has("cookie") { "no credentials but a cookie" } else { "no credentials" };
+    let found = RULE.found(Certainty::Certain, format!("the request had {none}, {asked}"));
+    let found = found.because(format!("request: {none} in {} fields", view.request().fields().len()));
     if ignored >= IGNORED && is_start && wants_data(view) {
         let fix = "Give the client credentials for this host, or find out what takes them away before this tap.";
         return vec![
             found.because(format!("before: {ignored} challenges in a row without an answer")).fix(fix).at(At::Client),
         ];
     }
-    vec![found.severity(Severity::Info).because(format!("response: {}", view.status()))]
+    vec![with_answer(found.severity(Severity::Info), view)]
 }
 
 fn age(view: &View<'_>, at: jiff::Timestamp) -> i64 {

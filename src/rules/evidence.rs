@@ -1,0 +1,102 @@
+//! Lines of evidence that many rules need: what was sent, what was answered.
+
+use jiff::Timestamp;
+
+use super::{Finding, Message, Place};
+use crate::exchange::View;
+use crate::exchange::redact::Redactor;
+use crate::exchange::view::{Offered, OfferedIn};
+use crate::wire::RawHead;
+
+/// The longest that a line of evidence quotes of a field or a text.
+const QUOTED: usize = 120;
+
+/// Adds `request: Authorization: Bearer jwt#7f3a (812 bytes)`.
+pub(super) fn with_credentials(found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
+    let label = match (offered.length, view.label(offered)) {
+        (0, _) => "(empty)".to_owned(),
+        // A short length would help to guess.
+        (length, label) if length < Redactor::SHORT => label,
+        (length, label) => format!("{label} ({length} bytes)"),
+    };
+    let name = view.redactor().name(offered.name.as_bytes());
+    let text = match offered.place {
+        OfferedIn::Query => format!("request: {name} in the query: {label}"),
+        OfferedIn::Form => format!("request: {name} in the form: {label}"),
+        OfferedIn::Userinfo => format!("request: in the URL before the host: {label}"),
+        OfferedIn::Trailer => format!("request: behind the body: {name}: {label}"),
+        _ => format!("request: {name}: {label}"),
+    };
+    match offered.field {
+        Some(field) => found.because_of(text, Place { message: Message::Request, field, byte: None }),
+        None => found.because(text),
+    }
+}
+
+/// Adds the status with the first challenge, or that there is none.
+pub(super) fn with_answer(found: Finding, view: &View<'_>) -> Finding {
+    let Some(response) = view.response() else { return found.because("response: none was seen") };
+    if let Some(challenged) = view.challenged().first() {
+        return with_field(found, view, Message::Response, challenged.field, &format!("{}, ", response.status));
+    }
+    match response.status {
+        401 => found.because("response: 401, no WWW-Authenticate"),
+        407 => found.because("response: 407, no Proxy-Authenticate"),
+        status => found.because(format!("response: {status}")),
+    }
+}
+
+/// Adds a field as it may be shown: `response: 302, Location: https://…`; `before` stands between message and name.
+pub(super) fn with_field(found: Finding, view: &View<'_>, message: Message, field: usize, before: &str) -> Finding {
+    let Some((side, head)) = head_of(view, message) else { return found };
+    let Some(line) = head.fields().nth(field) else { return found };
+    let value = view.redactor().field(line.name, line.value);
+    let text = clip(&format!("{side}: {before}{}: {value}", view.redactor().name(line.name)));
+    found.because_of(text, Place { message, field, byte: None })
+}
+
+/// Adds the first field of that name, if there is one.
+pub(super) fn with_named(found: Finding, view: &View<'_>, message: Message, name: &str) -> Finding {
+    let index = head_of(view, message).and_then(|(_, head)| head.fields().find(|field| field.is(name)));
+    match index {
+        Some(field) => with_field(found, view, message, field.index, ""),
+        None => found,
+    }
+}
+
+fn head_of<'a>(view: &View<'a>, message: Message) -> Option<(&'static str, &'a RawHead)> {
+    match message {
+        Message::Request => Some(("request", view.request())),
+        Message::Response => view.response().map(|response| ("response", &response.head)),
+    }
+}
+
+/// The start of a text, in one line and without control characters.
+pub(super) fn clip(text: &str) -> String {
+    let mut clipped: String = text.chars().take(QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(QUOTED).is_some() {
+        clipped.push('…');
+    }
+    clipped
+}
+
+/// `03:04:10Z`, as far as a reader in an incident needs it.
+pub(super) fn clock(time: Timestamp) -> String {
+    time.strftime("%H:%M:%SZ").to_string()
+}
+
+/// What to call credentials in a sentence: `the Bearer token`, `the key in X-Api-Key`.
+pub(super) fn called(view: &View<'_>, offered: &Offered) -> String {
+    use crate::auth::Scheme;
+    let name = view.redactor().name(offered.name.as_bytes());
+    match (offered.place, &offered.credentials.scheme) {
+        (OfferedIn::KeyField, None) => format!("the key in {name}"),
+        (OfferedIn::Query, _) => format!("the {name} in the query"),
+        (OfferedIn::Form, _) => format!("the {name} in the form"),
+        (OfferedIn::Userinfo, _) => "the password in the URL".to_owned(),
+        (_, Some(Scheme::Basic)) => "the user name and password".to_owned(),
+        (_, Some(Scheme::Bearer)) => "the Bearer token".to_owned(),
+        (_, Some(scheme)) => format!("the {} credentials", scheme.usual_spelling().unwrap_or("unknown")),
+        (_, None) => format!("the value of {name}"),
+    }
+}
