@@ -1,6 +1,6 @@
 //! The few edits that a tap may be told to make in a head, line by line.
 
-use super::head::RawHead;
+use super::head::{HeadDefectKind, RawHead};
 
 /// A head with one field's value set to another, and the value that stood there.
 pub struct Edited {
@@ -29,7 +29,9 @@ pub fn set_value(head: &RawHead, name: &str, to: &str) -> Result<Edited, Unedite
     if field.value == to.as_bytes() {
         return Err(Unedited::Needless);
     }
-    let malformed = head.defects().iter().any(|defect| defect.field == Some(field.index));
+    // A line that ends with LF alone is read alike by all.
+    let malformed =
+        head.defects().iter().any(|defect| defect.field == Some(field.index) && defect.kind != HeadDefectKind::BareLf);
     if fields.next().is_some() || malformed || head.is_cut() {
         return Err(Unedited::Unclear);
     }

@@ -210,6 +210,10 @@ impl Framer {
                 };
                 return Step::End;
             }
+            if let State::Failed(why) = self.state {
+                self.state = State::Opaque;
+                return Step::Lost(why);
+            }
             if input.is_empty() {
                 return Step::More;
             }
@@ -229,12 +233,8 @@ impl Framer {
                         return step;
                     }
                 }
-                State::Done => {}
+                State::Done | State::Failed(_) => {}
                 State::Undecided => return Step::Undecided(take(input, usize::MAX)),
-                State::Failed(why) => {
-                    self.state = State::Opaque;
-                    return Step::Lost(why);
-                }
                 State::Opaque => return Step::Opaque(take(input, usize::MAX)),
             }
         }
@@ -303,7 +303,8 @@ impl Framer {
 
     fn head<'a>(&mut self, input: &mut &'a [u8], answers: Answers) -> Option<Step<'a>> {
         if self.held_size == 0 {
-            if let Some((head, size)) = read_clean(input, self.kind) {
+            let within_limit = input.get(..self.limit).unwrap_or(input);
+            if let Some((head, size)) = read_clean(within_limit, self.kind) {
                 take(input, size);
                 return Some(self.begin(head, answers));
             }

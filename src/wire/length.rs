@@ -5,7 +5,7 @@
 //! exchanges that never were.
 
 use super::framer::Lost;
-use super::head::RawHead;
+use super::head::{HeadDefectKind, RawHead};
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,9 @@ pub(super) fn declared(head: &RawHead) -> Result<Option<Length>, Lost> {
             length = Some(decimal(field.value).ok_or(Lost::LengthMalformed)?);
         }
     }
-    let hidden = head.defects().iter().any(|defect| hides_a_length(head, defect.field));
+    // A line that ends with LF alone is read alike by all.
+    let doubtful = head.defects().iter().filter(|defect| defect.kind != HeadDefectKind::BareLf);
+    let hidden = doubtful.into_iter().any(|defect| hides_a_length(head, defect.field));
     match (encodings, length) {
         _ if hidden => Err(Lost::FramingFieldMalformed),
         (0, None) => Ok(None),

@@ -12,6 +12,7 @@ pub mod canaries;
 pub mod client;
 pub mod curl;
 pub mod head;
+pub mod messages;
 pub mod ntlm;
 pub mod origin;
 pub mod process;
