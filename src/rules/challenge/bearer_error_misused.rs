@@ -4,7 +4,7 @@ use crate::auth::{Challenge, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
-use crate::rules::credentials::{clip, point, shown};
+use crate::rules::evidence::{clip, with_credentials};
 use crate::rules::normal::{self, Normal};
 use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
@@ -100,7 +100,7 @@ fn check_one(view: &View<'_>, field: &Challenged, challenge: &Challenge) -> Opti
     let found = RULE.found(Certainty::Certain, summary).at(At::Backend).header(name);
     let found = found.because_of(format!("response: {status}, {name}: {scheme} error=\"{code}\""), place);
     Some(match view.main_credentials() {
-        Some(offered) => point(found, shown(view, offered), offered, None),
+        Some(offered) => with_credentials(found, view, offered),
         None if view.request().has("cookie") => found.because("request: a cookie, and no other credentials"),
         None => found.because("request: no credentials"),
     })

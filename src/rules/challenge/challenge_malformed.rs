@@ -5,7 +5,7 @@ use crate::auth::{Challenge, Defect, DefectKind, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
-use crate::rules::credentials::clip;
+use crate::rules::evidence::clip;
 use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
 /// A challenge that breaks the grammar, or lacks what its scheme requires.

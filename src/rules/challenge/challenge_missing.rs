@@ -5,7 +5,7 @@ use crate::auth::{DefectKind, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
-use crate::rules::credentials::{clip, point, shown};
+use crate::rules::evidence::{clip, with_credentials};
 use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
 
 /// A 401 without WWW-Authenticate, or a 407 without Proxy-Authenticate.
@@ -70,7 +70,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         None => found,
     };
     let found = match view.main_credentials() {
-        Some(offered) => point(found, shown(view, offered), offered, None),
+        Some(offered) => with_credentials(found, view, offered),
         None => found.because("request: no credentials"),
     };
     let Some(waiting) = waiting else { return Some(fix_like_request(found, view, name)) };

@@ -4,7 +4,7 @@ use super::place_of_challenges;
 use crate::auth::parse_challenges;
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::credentials::clip;
+use crate::rules::evidence::clip;
 use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
 use crate::wire::head::Field;
 

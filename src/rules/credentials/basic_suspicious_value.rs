@@ -4,6 +4,7 @@ use super::{fault, first_with, foremost, is_refused, point};
 use crate::auth::{DefectKind, Detail};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::evidence::clip;
 use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A password that ends in a line break, or credentials that were encoded twice.
@@ -40,7 +41,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         Some(match &offered.credentials.detail {
             Detail::Basic(basic) => match basic.user().filter(|user| !user.is_empty()) {
                 Some(user) => {
-                    point(found, format!("user name: {}", super::clip(&user.escape_debug().to_string())), offered, None)
+                    point(found, format!("user name: {}", clip(&user.escape_debug().to_string())), offered, None)
                 }
                 None => found,
             },

@@ -13,14 +13,11 @@ pub mod scheme_repeated;
 pub mod token_bad_character;
 pub mod token_placeholder;
 
+use super::evidence::{with_answer, with_credentials};
 use super::{At, Certainty, Finding, Message, Place, Rule, Severity};
 use crate::auth::{Defect, DefectKind};
 use crate::exchange::View;
-use crate::exchange::redact::Redactor;
 use crate::exchange::view::{Offered, OfferedIn};
-
-/// The longest that a line of evidence quotes of a field.
-const QUOTED: usize = 120;
 
 /// The credentials that are written as a scheme with a value behind it, in fields of the head.
 pub(super) fn written<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v Offered> {
@@ -83,7 +80,7 @@ pub(super) fn fault(
 ) -> Finding {
     let severity = gravity(view, offered).min(rule.severity);
     let found = rule.found(certainty, summary).at(At::Client).header(&offered.name).severity(severity);
-    let found = point(found, shown(view, offered), offered, None);
+    let found = with_offered(found, view, offered);
     let found = defects.iter().fold(found, |found, defect| {
         let text = format!("defect at byte {}: {}", defect.at, defect.kind.text());
         point(found, text, offered, Some(defect.at))
@@ -91,53 +88,21 @@ pub(super) fn fault(
     with_answer(found, view)
 }
 
+/// Adds the credentials; of a scheme that has nothing behind it, that this is so.
+fn with_offered(found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
+    let scheme = &offered.credentials.scheme_as_sent;
+    if scheme.is_empty() || !offered.credentials.secret.is_empty() {
+        return with_credentials(found, view, offered);
+    }
+    let name = view.redactor().name(offered.name.as_bytes());
+    point(found, format!("request: {name}: {scheme}, and nothing after it"), offered, None)
+}
+
 /// Adds a line of evidence about the credentials, with its place if they stood in a field of the head.
 pub(super) fn point(found: Finding, text: impl Into<String>, offered: &Offered, byte: Option<usize>) -> Finding {
     match offered.field {
         Some(field) => found.because_of(text, Place { message: Message::Request, field, byte }),
         None => found.because(text),
-    }
-}
-
-/// Adds what was answered: the status, and the first challenge that came with it.
-pub(super) fn with_answer(found: Finding, view: &View<'_>) -> Finding {
-    let Some(response) = view.response() else { return found };
-    let challenge = view.challenged().first().and_then(|challenged| {
-        let field = response.head.fields().nth(challenged.field)?;
-        Some((field.index, view.redactor().name(field.name), view.redactor().field(field.name, field.value)))
-    });
-    match challenge {
-        Some((field, name, value)) => {
-            let text = format!("response: {}, {name}: {}", response.status, clip(&value));
-            found.because_of(text, Place { message: Message::Response, field, byte: None })
-        }
-        None => found.because(format!("response: {}", response.status)),
-    }
-}
-
-/// The start of a text that is quoted as evidence.
-pub(super) fn clip(text: &str) -> String {
-    match text.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-/// `request: Authorization: Bearer jwt#7f3a (812 bytes)`: where credentials stood, and what may be said of them.
-pub(super) fn shown(view: &View<'_>, offered: &Offered) -> String {
-    let secret = &offered.credentials.secret;
-    let value = match (secret.len(), offered.credentials.scheme_as_sent.as_str()) {
-        (0, "") => "(empty)".to_owned(),
-        (0, scheme) => format!("{scheme} (nothing after it)"),
-        (length, _) if length < Redactor::SHORT => view.label(offered),
-        (length, _) => format!("{} ({length} bytes)", view.label(offered)),
-    };
-    match offered.place {
-        OfferedIn::Query => format!("request: {} in the query: {value}", offered.name),
-        OfferedIn::Form => format!("request: {} in the form: {value}", offered.name),
-        OfferedIn::Userinfo => format!("request: in the URL before the host: {value}"),
-        OfferedIn::Trailer => format!("request: behind the body: {}: {value}", offered.name),
-        _ => format!("request: {}: {value}", offered.name),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Credentials of a scheme that the server's challenge does not name.
 
-use super::{is_refused, point, shown, with_answer, written};
+use super::{is_refused, written};
 use crate::auth::Scheme;
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
+use crate::rules::evidence::{with_answer, with_credentials, with_named};
+use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// Credentials of a scheme that none of the challenges names.
 pub static RULE: Rule = Rule {
@@ -62,8 +63,8 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         names.join(" or ")
     );
     let found = RULE.found(Certainty::Likely, summary).at(At::Unknown).header(&offered.name);
-    let found = with_answer(point(found, shown(view, offered), offered, None), view);
-    let found = with_server(found, view);
+    let found = with_answer(with_credentials(found, view, offered), view);
+    let found = with_named(found, view, Message::Response, "server");
     let is_token = matches!(scheme, Scheme::Bearer | Scheme::Dpop | Scheme::Token | Scheme::ApiKey);
     vec![match wanted.as_slice() {
         [only] if only.scheme == Scheme::Basic && is_token => found.fix(
@@ -80,19 +81,6 @@ fn are_one_for_clients(sent: &Scheme, asked: &Scheme) -> bool {
     let pairs = [(Scheme::Ntlm, Scheme::Negotiate), (Scheme::Bearer, Scheme::Dpop)];
     let is_pair = |(one, other): &(Scheme, Scheme)| (sent == one && asked == other) || (sent == other && asked == one);
     sent == asked || pairs.iter().any(is_pair)
-}
-
-/// Adds who says that it answered.
-fn with_server(found: Finding, view: &View<'_>) -> Finding {
-    let server = view.response().and_then(|response| response.head.fields().find(|field| field.is("server")));
-    match server {
-        Some(field) => {
-            let value = super::clip(&view.redactor().field(field.name, field.value));
-            let place = Place { message: Message::Response, field: field.index, byte: None };
-            found.because_of(format!("response: Server: {value}"), place)
-        }
-        None => found,
-    }
 }
 
 const TOKEN: &str = "\

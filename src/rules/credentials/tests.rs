@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::FingerprintKey;
+use crate::exchange::redact::Redactor;
 use crate::exchange::transcript;
 use crate::memory::Memory;
 

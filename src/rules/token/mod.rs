@@ -7,7 +7,8 @@ pub mod token_not_yet_valid;
 
 use jiff::Timestamp;
 
-use super::credentials::{clip, is_refused_by_grpc, point, shown};
+use super::credentials::{is_refused_by_grpc, point};
+use super::evidence::{clip, with_credentials};
 use super::{Finding, Message, Place, Rule, normal};
 use crate::auth::{Detail, Jwt, NumericDate};
 use crate::exchange::View;
@@ -72,7 +73,10 @@ impl Clocks {
                 }
                 None => found,
             },
-            _ => found.because("the answer tells no time of its own"),
+            _ if view.response_date().is_some() => {
+                found.because("the answer came out of a cache, so its Date tells nothing")
+            }
+            _ => found.because("the answer has no Date"),
         };
         let text = match self.gap() {
             Some(gap) if gap > 0 => format!("the server's clock is {} ahead of the tap's", span(gap)),
@@ -143,7 +147,7 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
         summary.push_str(", by its own clock");
     }
     let found = limit.rule.found(certainty, summary).at(place).header(&offered.name);
-    let found = point(found, shown(view, offered), offered, None);
+    let found = with_credentials(found, view, offered);
     let found = point(found, format!("{}={}", limit.claim, numeric(at)), offered, None);
     let found = match jwt.claims.as_ref().and_then(|claims| claims.iss.as_deref()) {
         Some(iss) => found.because(format!("iss={}", clip(&view.redactor().text(iss)))),
