@@ -200,7 +200,7 @@ impl Memory {
             time: exchange.time,
             place: offered.place,
             name: offered.name.chars().take(NAME).collect(),
-            scheme: offered.credentials.scheme.clone(),
+            scheme: offered.credentials.scheme.clone().map(bounded),
             fingerprint: offered.fingerprint,
             accepted: view.is_success(),
         });
@@ -274,7 +274,7 @@ impl Memory {
             return;
         }
         if is_asked {
-            let schemes = view.challenges(view.status() == 407).map(|challenge| challenge.scheme.clone());
+            let schemes = view.challenges(view.status() == 407).map(|challenge| bounded(challenge.scheme.clone()));
             client.last_challenge = Some(Asked { time, schemes: schemes.take(SCHEMES).collect() });
         }
         client.ignored = match (&sent, is_asked) {
@@ -295,6 +295,14 @@ impl Memory {
         if sent.is_some() {
             client.last_sent = sent;
         }
+    }
+}
+
+/// A scheme that nobody knows is as long as its sender likes.
+fn bounded(scheme: Scheme) -> Scheme {
+    match scheme {
+        Scheme::Other(name) => Scheme::Other(name.chars().take(NAME).collect()),
+        known => known,
     }
 }
 

@@ -183,6 +183,29 @@ fn no_finding_holds_a_secret() {
     }
 }
 
+/// Every example with one character changed goes through every rule.
+#[test]
+fn no_rule_panics_on_what_was_damaged() {
+    let redactor = Redactor::new(FingerprintKey::from_bytes(b"examples"), []);
+    for rule in RULES {
+        for example in rule.examples {
+            let text = example.transcript;
+            for (number, (at, char)) in
+                text.char_indices().enumerate().filter(|(number, (_, char))| number % 3 == 0 && *char != '\n')
+            {
+                let other = ["\u{0}", "é", " ", ":", "\"", "=", ",", "/", "%", "."][number % 10];
+                let changed = [&text[..at], other, &text[at + char.len_utf8()..]].concat();
+                let Ok(exchanges) = transcript::parse(&changed) else { continue };
+                let mut diagnoser = Diagnoser::default();
+                for exchange in &exchanges {
+                    let diagnosis = diagnoser.diagnose(&View::new(exchange, &redactor));
+                    assert!(diagnosis.failed.is_empty(), "{:?} failed on {changed}", diagnosis.failed);
+                }
+            }
+        }
+    }
+}
+
 /// Every prefix of every example goes through every rule, since live traffic breaks off anywhere.
 #[test]
 fn no_rule_panics_on_what_broke_off() {

@@ -243,3 +243,5 @@ impl Example {
 
 #[cfg(test)]
 mod catalogue_tests;
+#[cfg(test)]
+mod traffic_tests;

@@ -6,6 +6,8 @@
 //! Two more things are normal and need no recogniser: names in lower case over HTTP/2, where [`View::is_http2`] tells,
 //! and the absence of Authorization in a preflight and behind a redirect to another origin.
 
+use jiff::Timestamp;
+
 use crate::auth::{DefectKind, NtlmStep, Scheme};
 use crate::exchange::View;
 use crate::memory::Memory;
@@ -97,8 +99,8 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
     if nothing_sent && matches!(view.status(), 401 | 403 | 404) && is_discovery(view) {
         return Some(Normal::Discovery);
     }
-    let never_sent = memory.client(view).is_none_or(|client| client.last_sent.is_none());
-    if refused && nothing_sent && never_sent && is_browser_extra(view) {
+    let never_sent = || memory.client(view).is_none_or(|client| client.last_sent.is_none());
+    if refused && nothing_sent && is_browser_extra(view) && never_sent() {
         return Some(Normal::BrowserExtra);
     }
     if view.status() == 401 && is_logout(view) {
@@ -116,6 +118,9 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
         && !has_traces(view)
         && !is_grpc(view)
     {
+        if lost_credentials(view, memory).is_some() || ignored_challenges(view, memory).is_some() {
+            return None;
+        }
         let private = view.challenge(&Scheme::PrivateToken).is_some();
         return Some(if private { Normal::PrivateTokenAsked } else { Normal::HandshakeStart });
     }
@@ -177,6 +182,27 @@ fn is_sound_challenge(view: &View<'_>) -> bool {
 fn has_traces(view: &View<'_>) -> bool {
     let request = view.request();
     request.fields().any(|field| field_names::suspect(field.name).is_some()) || field_names::hides_credentials(request)
+}
+
+/// After so many challenges without an answer a client is taken for one that will never answer.
+const IGNORED: u32 = 5;
+/// Credentials that were accepted longer ago say nothing about now.
+const RECENT_SECONDS: i64 = 600;
+
+/// When this client last had credentials accepted at the same place without having been asked, if now there are none.
+/// That is no start of a handshake: something took them away.
+pub(super) fn lost_credentials(view: &View<'_>, memory: &Memory) -> Option<Timestamp> {
+    let at = memory.accepted_unasked(view).filter(|_| view.offered().is_empty())?;
+    (view.exchange().time.as_second() - at.as_second() <= RECENT_SECONDS).then_some(at)
+}
+
+/// How many challenges in a row this client has left without an answer, if it is a program that asks for data and not
+/// a probe, a scanner, or a browser that shows its prompt.
+pub(super) fn ignored_challenges(view: &View<'_>, memory: &Memory) -> Option<u32> {
+    let ignored = memory.client(view).map(|client| client.ignored).filter(|ignored| *ignored >= IGNORED)?;
+    let accepts_json = view.request().value("accept").is_some_and(|accept| accept.starts_with(b"application/json"));
+    let wants_data = accepts_json || !matches!(view.method(), b"GET" | b"HEAD" | b"OPTIONS");
+    (wants_data && is_sound_challenge(view) && !is_probe(view)).then_some(ignored)
 }
 
 fn contains(text: &[u8], word: &str) -> bool {

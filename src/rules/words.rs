@@ -85,6 +85,37 @@ pub(super) fn said(view: &View<'_>) -> Option<&'static Words> {
     matches.max_by_key(|words| words.phrase.len())
 }
 
+/// What applications write by hand where no credentials came, in lower case. Each of them is the whole point of the text
+/// that it stands in, so that no product has to be known.
+const BY_HAND: [&str; 18] = [
+    "no token provided",
+    "token not provided",
+    "missing token",
+    "token missing",
+    "token is missing",
+    "no authorization header",
+    "missing authorization header",
+    "authorization header missing",
+    "authorization header is missing",
+    "authorization header required",
+    "authorization header is required",
+    "missing bearer token",
+    "no bearer token",
+    "api key is missing",
+    "missing api key",
+    "no api key provided",
+    "credentials were not provided",
+    "no credentials provided",
+];
+
+/// The words by which a body says that no credentials came, where the dictionary does not know the product.
+pub(super) fn says_none_came(view: &View<'_>) -> Option<&'static str> {
+    let response = view.response().filter(|response| response.body.size <= LARGEST_BODY)?;
+    let is_refusal = matches!(response.status, 400 | 401 | 403);
+    let text = view.error_text().filter(|_| is_refusal)?.to_lowercase();
+    BY_HAND.iter().find(|phrase| text.contains(**phrase)).copied()
+}
+
 /// Larger bodies are documents, in which such words can stand for other reasons.
 const LARGEST_BODY: u64 = 4096;
 
@@ -92,7 +123,8 @@ fn texts(view: &View<'_>) -> Option<Vec<(Where, String)>> {
     let response = view.response().filter(|response| (400..500).contains(&response.status))?;
     let mut texts = Vec::new();
     if response.body.size <= LARGEST_BODY {
-        texts.extend(view.error_text().map(|text| (Where::Body, text.to_owned())));
+        // Some servers print their JSON for people, with a space behind the colon.
+        texts.extend(view.error_text().map(|text| (Where::Body, text.replace("\": \"", "\":\""))));
     }
     for challenge in view.challenged().iter().flat_map(|field| &field.challenges) {
         texts.extend(challenge.params.iter().map(|param| (Where::Challenge, param.value.clone())));

@@ -3,7 +3,7 @@
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{clock, with_answer};
-use crate::rules::normal::{self, Normal};
+use crate::rules::normal;
 use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -70,11 +70,6 @@ const WAITS: &str = r#"> GET /repo.git/info/refs HTTP/1.1
 < WWW-Authenticate: Basic realm="git"
 "#;
 
-/// After so many challenges without an answer a client is taken for one that will never answer.
-const IGNORED: u32 = 5;
-/// Credentials that were accepted longer ago say nothing about now.
-const RECENT_SECONDS: i64 = 600;
-
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     if !view.is_refused() || !view.offered().is_empty() || view.is_preflight() {
         return Vec::new();
@@ -87,38 +82,20 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         [] => "and the answer does not say what is wanted".to_owned(),
         schemes => format!("and the server asks for {}", schemes.join(" or ")),
     };
-    let normal = normal::recognise(view, memory);
-    if let Some(at) = memory.accepted_unasked(view).filter(|at| age(view, *at) <= RECENT_SECONDS) {
-        return vec![
-            RULE.found(
-                Certainty::Certain,
-                "this client's credentials were accepted here before, and now there are none",
-            )
-            .because(format!("before: accepted at {}", clock(at)))
-            .because(format!("request: no credentials, {asked}"))
-            .at(At::Unknown),
-        ];
+    if let Some(at) = normal::lost_credentials(view, memory) {
+        let summary = "this client's credentials were accepted here before, and now there are none";
+        let found = RULE.found(Certainty::Certain, summary).at(At::Unknown);
+        let found = found.because(format!("before: accepted at {}", clock(at)));
+        return vec![with_answer(found.because("request: no credentials"), view)];
     }
-    let ignored = memory.client(view).map_or(0, |client| client.ignored);
-    let is_start = matches!(normal, Some(Normal::HandshakeStart | Normal::PrivateTokenAsked));
     let none = if view.request().has("cookie") { "no credentials but a cookie" } else { "no credentials" };
     let found = RULE.found(Certainty::Certain, format!("the request had {none}, {asked}"));
     let found = found.because(format!("request: {none} in {} fields", view.request().fields().len()));
-    if ignored >= IGNORED && is_start && wants_data(view) {
+    let found = with_answer(found, view);
+    if let Some(ignored) = normal::ignored_challenges(view, memory) {
         let fix = "Give the client credentials for this host, or find out what takes them away before this tap.";
-        return vec![
-            found.because(format!("before: {ignored} challenges in a row without an answer")).fix(fix).at(At::Client),
-        ];
+        let found = found.because(format!("before: {ignored} challenges in a row without an answer"));
+        return vec![found.fix(fix).at(At::Client)];
     }
-    vec![with_answer(found.severity(Severity::Info), view)]
-}
-
-fn age(view: &View<'_>, at: jiff::Timestamp) -> i64 {
-    view.exchange().time.as_second() - at.as_second()
-}
-
-/// Whether a program asks, and not a probe, a scanner or a browser that shows its prompt.
-fn wants_data(view: &View<'_>) -> bool {
-    let accepts_json = view.request().value("accept").is_some_and(|accept| accept.starts_with(b"application/json"));
-    accepts_json || !matches!(view.method(), b"GET" | b"HEAD" | b"OPTIONS")
+    vec![found.severity(Severity::Info)]
 }

@@ -100,13 +100,14 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     vec![told_by_history(found, view, offered, memory)]
 }
 
-/// The credentials that this answer is about: those for a proxy where a proxy refuses, and no others.
+/// The credentials that this answer is about: those for a proxy where a proxy refuses, or where there are no others.
 fn judged<'v>(view: &'v View<'_>) -> Option<&'v Offered> {
-    let is_proxy = |offered: &&Offered| offered.place == OfferedIn::ProxyAuthorization;
+    let for_proxy = view.offered().iter().find(|offered| offered.place == OfferedIn::ProxyAuthorization);
     if view.status() == 407 {
-        return view.offered().iter().find(is_proxy);
+        return for_proxy;
     }
-    view.authorization().or_else(|| view.offered().iter().find(|offered| !is_proxy(offered)))
+    let for_server = view.offered().iter().find(|offered| offered.place != OfferedIn::ProxyAuthorization);
+    view.authorization().or(for_server).or(for_proxy)
 }
 
 /// What was looked at and is not the cause, since that is half of the work.

@@ -56,7 +56,7 @@ const FIREWALL: &str = r#"> GET /orders HTTP/1.1
 "#;
 
 /// Words with which a text speaks of a missing login, in lower case.
-const SPEAKS_OF_LOGIN: [&str; 12] = [
+const SPEAKS_OF_LOGIN: [&str; 10] = [
     "not authenticated",
     "unauthenticated",
     "authentication required",
@@ -67,8 +67,6 @@ const SPEAKS_OF_LOGIN: [&str; 12] = [
     "must be logged in",
     "not logged in",
     "please sign in",
-    "missing token",
-    "no token",
 ];
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
@@ -78,8 +76,8 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     }
     let said = words::said(view).filter(|said| said.meaning == Meaning::NoCredentials);
     let text = view.error_text().unwrap_or_default();
-    let phrase = match said {
-        Some(said) => said.phrase,
+    let phrase = match said.map(|said| said.phrase).or_else(|| words::says_none_came(view)) {
+        Some(phrase) => phrase,
         None => {
             let lower = text.to_lowercase();
             match SPEAKS_OF_LOGIN.iter().find(|phrase| text.len() < 4096 && lower.contains(**phrase)) {

@@ -87,6 +87,15 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         }
         return vec![by_text(view, offered, said)];
     }
+    if let Some(phrase) = words::says_none_came(view).filter(|_| words::said(view).is_none()) {
+        if is_of_other_scheme(view, offered) {
+            return Vec::new();
+        }
+        let summary = format!("{} went out, and the answer's text says that none came", called(view, offered));
+        let found = RULE.found(Certainty::Likely, summary).header(&offered.name).at(At::Unknown);
+        let found = with_answer(with_credentials(found, view, offered), view);
+        return vec![found.because(format!("text: {phrase}"))];
+    }
     if is_bare_where_others_are_not(view, offered, memory) {
         let summary = "the answer names no error, as if no token had come, though this server names one otherwise";
         let found = with_answer(with_credentials(RULE.found(Certainty::Likely, summary), view, offered), view);

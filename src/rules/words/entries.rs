@@ -175,7 +175,7 @@ pub(in crate::rules) static WORDS: &[Words] = &[
         source: "https://github.com/hasura/graphql-engine/issues/8459",
     },
     Words {
-        phrase: "Requires authentication",
+        phrase: "\"message\":\"Requires authentication\"",
         place: Where::Body,
         meaning: Meaning::NoCredentials,
         product: "GitHub API",
@@ -193,6 +193,16 @@ pub(in crate::rules) static WORDS: &[Words] = &[
         cause: "Amazon API Gateway found no signature, or no such route",
         fix: "The same text comes where method or path do not exist in that stage: check the path and the stage first.",
         source: "https://github.com/amazon-archives/aws-cognito-angular-quickstart/issues/50",
+    },
+    Words {
+        phrase: "No auth token",
+        place: Where::Body,
+        meaning: Meaning::NoCredentials,
+        product: "passport-jwt",
+        wants: None,
+        cause: "passport-jwt found no token where it looks for one",
+        fix: "See which extractor the strategy has (`ExtractJwt`), and send the token there.",
+        source: "https://github.com/mikenicholson/passport-jwt/blob/master/lib/strategy.js",
     },
     Words {
         phrase: "Jwt is expired",
@@ -393,6 +403,16 @@ pub(in crate::rules) static WORDS: &[Words] = &[
         cause: "the server says that the token is for another audience",
         fix: "Ask the login server for a token for this API (its audience or resource), or add the token's `aud` to those that the server accepts.",
         source: "https://github.com/jpadilla/pyjwt/blob/master/jwt/api_jwt.py",
+    },
+    Words {
+        phrase: "The aud claim is not valid",
+        place: Where::Anywhere,
+        meaning: Meaning::Audience,
+        product: "Spring Security",
+        wants: None,
+        cause: "Spring Security says that the token is for another audience",
+        fix: "Ask the login server for a token for this API (its audience or resource), or add the token's `aud` to those that the server accepts.",
+        source: "https://github.com/spring-projects/spring-security/blob/main/oauth2/oauth2-jose/src/main/java/org/springframework/security/oauth2/jwt/JwtClaimValidator.java",
     },
     Words {
         phrase: "Jwt issuer is not configured",
