@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::RawHead;
 
 fn one(text: &str) -> Exchange {
     let mut exchanges = parse(text).unwrap();
