@@ -14,7 +14,7 @@ use super::escape::printable;
 use super::wrap::{cut, wrap};
 use crate::auth::Detail;
 use crate::exchange::{Outcome, View};
-use crate::rules::{Finding, Severity};
+use crate::rules::{At, Finding, Severity};
 
 const WIDTH: usize = 80;
 const BLOCK_LINES: usize = 14;
@@ -135,7 +135,7 @@ impl Console {
         let name = format!("#{number}  {}", finding.rule.name);
         let mut lines =
             vec![self.sign(view, findings) + &self.bold_end(&beside(&self.left(view), &name), finding.rule.name)];
-        lines.extend(wrap(&format!("{}.", printable(&finding.summary)), WIDTH - 2).into_iter().take(3).map(indent(2)));
+        lines.extend(wrap(&sentence(&finding.summary), WIDTH - 2).into_iter().take(3).map(indent(2)));
         lines.push(String::new());
         for evidence in finding.evidence.iter().take(EVIDENCE_LINES) {
             lines.push(indent(4)(cut(&printable(&evidence.text), WIDTH - 4)));
@@ -155,8 +155,11 @@ impl Console {
         if !others.is_empty() {
             lines.push(cut(&format!("  Also  {}", others.join(", ")), WIDTH));
         }
-        let place = format!("look at: {}", finding.at);
-        lines.push(cut(&format!("  Sure  {}; {}", finding.certainty.id(), place), WIDTH));
+        let place = match &finding.at {
+            At::Unknown => String::new(),
+            at => format!("; look at the {at}"),
+        };
+        lines.push(cut(&format!("  Sure  {}{place}", finding.certainty.id()), WIDTH));
         lines.iter().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 
@@ -174,6 +177,7 @@ impl Console {
         let took = match exchange.outcome {
             Outcome::Upgraded => "upgraded".to_owned(),
             Outcome::ClientGone => "client gone".to_owned(),
+            _ if exchange.timing.total < Duration::from_millis(1) => "<1ms".to_owned(),
             _ => format!("{}ms", exchange.timing.total.as_millis()),
         };
         format!("{what}  {took:>5}")
@@ -204,6 +208,14 @@ impl Console {
             _ => line.to_owned(),
         }
     }
+}
+
+/// A summary as a sentence of its own.
+fn sentence(summary: &str) -> String {
+    let summary = printable(summary);
+    let mut chars = summary.chars();
+    let first = chars.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 /// The left text, and the right one at the right edge; the sign before them has two columns.

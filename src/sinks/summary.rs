@@ -12,6 +12,8 @@ use crate::rules::{Finding, Severity};
 /// Distinct values that are told apart for each cause; beyond that it is "many".
 const DISTINCT: usize = 64;
 
+const WIDTH: usize = 80;
+
 /// What has been seen so far.
 #[derive(Default)]
 pub struct Summary {
@@ -66,9 +68,9 @@ impl Summary {
         causes.sort_by_key(|(_, cause)| (std::cmp::Reverse(cause.severity), std::cmp::Reverse(cause.count)));
         for (name, cause) in causes {
             let sign = if cause.severity == Severity::Error { '✗' } else { '!' };
-            let line = format!("  {sign} {:>5}  {name:<28}  {}", cause.count, cause.scope());
+            let line = format!("  {sign} {:>5}  {name:<28}  ", cause.count);
             // Writing to a String can't fail.
-            let _ = writeln!(text, "{}", cut(&line, 80));
+            let _ = writeln!(text, "{line}{}", cause.scope(WIDTH - line.chars().count()));
         }
         if self.probes > 0 {
             let _ = writeln!(text, "  {} health probes are in the count and were not shown", self.probes);
@@ -84,20 +86,27 @@ impl Summary {
 }
 
 impl Cause {
-    /// How wide it is: who, with what, where.
-    fn scope(&self) -> String {
-        let mut parts = vec![of(&self.clients, "client")];
-        if !self.credentials.is_empty() {
-            parts.push(of(&self.credentials, "credential"));
-        }
-        parts.push(of(&self.routes, "route"));
-        parts.join(", ")
+    /// How wide it is, in at most `width` characters: where, with what, who; the names of what is only one as far as
+    /// they fit.
+    fn scope(&self, width: usize) -> String {
+        let values = [(&self.routes, "route"), (&self.credentials, "credential"), (&self.clients, "client")];
+        let values: Vec<_> = values.into_iter().filter(|(values, _)| !values.is_empty()).collect();
+        let text = |parts: usize, named: usize| {
+            let parts = values.iter().take(parts).enumerate();
+            parts.map(|(index, (values, what))| of(values, what, index < named)).collect::<Vec<_>>().join(", ")
+        };
+        // To say where it is matters more than to say that it is one client.
+        let all = values.len();
+        let choices = (1..=all).rev().flat_map(|parts| (1..=parts).rev().map(move |named| (parts, named)));
+        let fitting = choices.map(|(parts, named)| text(parts, named)).find(|text| text.chars().count() <= width);
+        fitting.unwrap_or_else(|| cut(&text(all, 0), width))
     }
 }
 
-fn of(values: &BTreeSet<String>, what: &str) -> String {
+fn of(values: &BTreeSet<String>, what: &str, named: bool) -> String {
     match (values.len(), values.first()) {
-        (1, Some(only)) => format!("one {what} ({})", printable(only)),
+        (1, Some(only)) if named => printable(only),
+        (1, _) => format!("one {what}"),
         (DISTINCT.., _) => format!("many {what}s"),
         (count, _) => format!("{count} {what}s"),
     }
