@@ -63,8 +63,8 @@ pub fn run() -> Result<u8, Error> {
     print(&teller.summary.text(began.elapsed(), 0, 0))?;
     print(&format!(
         "\n{failures} failures explained, {healthy} healthy calls left alone. Now with your own server:\n\
-         \n    authtap https://api.example.com        and point your client at http://127.0.0.1:8080\n\
-         \n    authtap explain token-expired          what a verdict means\n"
+         \n    authtap https://api.example.com     then use http://127.0.0.1:8080\n\
+         \n    authtap explain token-expired       what a verdict means\n"
     ))?;
     stage.workers.stop();
     for surprise in &surprises {
@@ -165,7 +165,7 @@ impl Stage {
     fn introduction(&self) -> String {
         let lead = concat!("authtap ", env!("CARGO_PKG_VERSION"), " demo");
         format!(
-            "{lead}   a backend, a gateway and a client on loopback, with taps between them\n\
+            "{lead}   a backend, a gateway and a client, with taps between\n\
              What follows each headline is what the tap's log says.\n"
         )
     }

@@ -214,7 +214,7 @@ impl Redactor {
 pub fn kind_of_secret(scheme: Option<&Scheme>, secret: &Secret) -> &'static str {
     match scheme {
         _ if looks_like_jwt(secret.expose()) => "jwt",
-        Some(Scheme::Basic) => "basic",
+        Some(Scheme::Basic) => "password",
         Some(Scheme::Digest) => "digest",
         Some(Scheme::Negotiate | Scheme::Ntlm) => "message",
         Some(Scheme::Aws4HmacSha256 | Scheme::Signature) => "signature",
