@@ -15,7 +15,7 @@ fn steady(text: &str) -> String {
     let mut steady = String::new();
     for line in text.lines() {
         let words = line.split_whitespace().map(|word| match word.split_once('#') {
-            Some((kind, _)) if kind == "token" => "token#….".to_owned(),
+            Some(("token", _)) => "token#….".to_owned(),
             _ if word.ends_with("ms") => "…ms".to_owned(),
             _ => word.to_owned(),
         });
