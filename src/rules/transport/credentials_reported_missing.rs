@@ -114,8 +114,12 @@ fn by_text(view: &View<'_>, offered: &Offered, said: &Words) -> Finding {
 /// Whether the answer asks for schemes, and not for the one that was sent.
 fn is_of_other_scheme(view: &View<'_>, offered: &Offered) -> bool {
     let mut challenges = view.challenges(false).peekable();
-    let scheme = offered.credentials.scheme.as_ref();
-    challenges.peek().is_some() && !challenges.any(|challenge| Some(&challenge.scheme) == scheme)
+    let fits = |asked: &Scheme| match &offered.credentials.scheme {
+        Some(sent) => sent == asked,
+        // A key in a field of its own has no scheme; servers that want one make up a name for it.
+        None => matches!(asked, Scheme::ApiKey | Scheme::Other(_)),
+    };
+    challenges.peek().is_some() && !challenges.any(|challenge| fits(&challenge.scheme))
 }
 
 /// RFC 6750 3: a challenge has no `error` where no token came. Servers that never send one say nothing by that.
