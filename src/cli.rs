@@ -117,7 +117,7 @@ pub struct RunOptions {
     pub drain: Span,
 
     /// Do not verify upstreams' certificates
-    #[arg(short = 'k', long, help_heading = "TLS towards the upstream", num_args = 0..=1, require_equals = true,
+    #[arg(short = 'k', long, help_heading = "TLS towards the upstream", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub insecure: Switch,
 
@@ -134,7 +134,7 @@ pub struct RunOptions {
     pub key: Option<PathBuf>,
 
     /// Speak TLS with clients, with a certificate made at start
-    #[arg(long, help_heading = "TLS towards clients", num_args = 0..=1, require_equals = true,
+    #[arg(long, help_heading = "TLS towards clients", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub tls: Switch,
 
@@ -147,7 +147,7 @@ pub struct RunOptions {
     pub tls_key: Option<PathBuf>,
 
     /// Write the keys of TLS sessions to the file that SSLKEYLOGFILE names. Whoever has it can read the traffic
-    #[arg(long, help_heading = "TLS towards clients", num_args = 0..=1, require_equals = true,
+    #[arg(long, help_heading = "TLS towards clients", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub tls_key_log: Switch,
 
@@ -172,7 +172,7 @@ pub struct RunOptions {
     pub show: Vec<String>,
 
     /// Show all secrets. Never where others can read the log
-    #[arg(long, help_heading = "Output", num_args = 0..=1, require_equals = true,
+    #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub show_secrets: Switch,
 

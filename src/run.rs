@@ -15,8 +15,8 @@ use crate::cli::LogFormat;
 use crate::config::Config;
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
-use crate::exchange::View;
 use crate::exchange::redact::Redactor;
+use crate::exchange::{Exchange, View};
 use crate::port_holder::port_holder;
 use crate::proxy::{self, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses, Next};
@@ -162,31 +162,51 @@ fn is_coloured() -> bool {
     io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
 }
 
+/// How long the diagnosis leaves a busy queue alone, so that exchanges come in batches and the threads of the data path
+/// don't have to wake it for each one.
+const NAP: Duration = Duration::from_millis(4);
+
+/// How long what was said may wait to be written while more comes.
+const FLUSH: Duration = Duration::from_millis(50);
+
 /// Diagnoses and tells of exchanges until every outlet is gone.
 fn diagnose_all(inlet: &Inlet, redactor: &Redactor, mut sinks: Sinks, losses: &Losses) -> End {
     let began = Instant::now();
     let mut diagnoser = Diagnoser::default();
+    let mut flushed = Instant::now();
+    let mut is_busy = false;
     loop {
-        let next = match inlet.try_next() {
-            Next::Nothing => {
+        let mut next = inlet.try_next();
+        if matches!(next, Next::Nothing) {
+            if !is_busy || flushed.elapsed() >= FLUSH {
                 sinks.idle();
-                inlet.next(Duration::from_secs(1))
+                flushed = Instant::now();
             }
-            next => next,
-        };
+            if is_busy {
+                thread::sleep(NAP);
+            } else {
+                next = inlet.next(Duration::from_secs(1));
+            }
+            is_busy = false;
+        }
         match next {
             Next::Exchange(exchange) => {
-                let view = View::new(&exchange, redactor);
-                let diagnosis = diagnoser.diagnose(&view);
-                for rule in &diagnosis.failed {
-                    tracing::error!("the rule {rule} broke on exchange {}; the others ran", exchange.id);
-                }
-                sinks.exchange(&view, diagnosis.verdict(), &diagnosis.findings);
+                is_busy = true;
+                tell(&exchange, redactor, &mut diagnoser, &mut sinks);
             }
             Next::Nothing => {}
             Next::Closed => return sinks.finish(began.elapsed(), losses.dropped()),
         }
     }
+}
+
+fn tell(exchange: &Exchange, redactor: &Redactor, diagnoser: &mut Diagnoser, sinks: &mut Sinks) {
+    let view = View::new(exchange, redactor);
+    let diagnosis = diagnoser.diagnose(&view);
+    for rule in &diagnosis.failed {
+        tracing::error!("the rule {rule} broke on exchange {}; the others ran", exchange.id);
+    }
+    sinks.exchange(&view, diagnosis.verdict(), &diagnosis.findings);
 }
 
 /// Waits for a signal, then drains: no new connections, running exchanges may finish. A second signal ends at once.

@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
             "https://nginx.org/en/docs/http/ngx_http_core_module.html#underscores_in_headers",
         ),
     ],
-    supersedes: &["credentials-absent", "credentials-rejected"],
+    supersedes: &["credentials-absent", "credentials-rejected", "credentials-reported-missing"],
     examples: &[
         Example::fires("British spelling", MISSPELT),
         Example::fires("an underscore", UNDERSCORE),
