@@ -30,6 +30,14 @@ pub(super) enum Broken {
     Stopped,
 }
 
+/// What [`Flow::poll`] did.
+pub(super) enum Moved {
+    /// Bytes were read and have gone on.
+    Bytes,
+    /// The source has ended, and the sink was told.
+    End,
+}
+
 /// One direction.
 #[derive(Default)]
 pub(super) struct Flow {
@@ -53,41 +61,52 @@ impl Flow {
         self.range.is_empty() && self.instead_at == self.instead.len()
     }
 
-    /// Moves what can be moved. `read` is shown all bytes before they go on, and the end as an empty slice.
+    /// Gives back the buffer of a flow that is not read from for now.
+    pub(super) fn rest(&mut self) {
+        if self.is_drained() {
+            self.buffer = None;
+        }
+    }
+
+    /// Moves one buffer's worth. `read` is shown all bytes before they go on, and the end as an empty slice.
     ///
-    /// Ready when the source has ended and the sink was told, or when something broke.
+    /// To be called until it is pending; whoever does may stop before, and then nothing is read beyond what has gone on.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
-        mut read: impl FnMut(&[u8]) -> Pass,
-    ) -> Poll<Result<(), Broken>> {
-        loop {
+        read: impl FnOnce(&[u8]) -> Pass,
+    ) -> Poll<Result<Moved, Broken>> {
+        if !self.is_drained() || self.unflushed {
             ready!(self.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
-            if self.source_ended {
-                return Pin::new(to).poll_shutdown(cx).map_err(|_| Broken::Sink);
-            }
-            let buffer = self.buffer.get_or_insert_with(Buffer::lend);
-            let mut space = ReadBuf::new(buffer.bytes());
-            let Poll::Ready(result) = Pin::new(&mut *from).poll_read(cx, &mut space) else {
-                self.buffer = None;
-                return Poll::Pending;
-            };
-            match result {
-                Ok(()) => {}
-                // A peer that leaves TLS without saying so has ended its side like any other.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
-                Err(error) => return Poll::Ready(Err(Broken::Source(error))),
-            }
-            let bytes = space.filled();
-            self.source_ended = bytes.is_empty();
-            match read(bytes) {
-                Pass::AsTheyAre => self.range = 0..bytes.len(),
-                Pass::Instead(other) => self.put(other),
-                Pass::Stop => return Poll::Ready(Err(Broken::Stopped)),
-            }
+            return Poll::Ready(Ok(Moved::Bytes));
         }
+        if self.source_ended {
+            self.buffer = None;
+            return Pin::new(to).poll_shutdown(cx).map(|result| result.map(|()| Moved::End).map_err(|_| Broken::Sink));
+        }
+        let buffer = self.buffer.get_or_insert_with(Buffer::lend);
+        let mut space = ReadBuf::new(buffer.bytes());
+        let Poll::Ready(result) = Pin::new(from).poll_read(cx, &mut space) else {
+            self.buffer = None;
+            return Poll::Pending;
+        };
+        match result {
+            Ok(()) => {}
+            // A peer that leaves TLS without saying so has ended its side like any other.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Poll::Ready(Err(Broken::Source(error))),
+        }
+        let bytes = space.filled();
+        self.source_ended = bytes.is_empty();
+        match read(bytes) {
+            Pass::AsTheyAre => self.range = 0..bytes.len(),
+            Pass::Instead(other) => self.put(other),
+            Pass::Stop => return Poll::Ready(Err(Broken::Stopped)),
+        }
+        ready!(self.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
+        Poll::Ready(Ok(Moved::Bytes))
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<io::Result<()>> {

@@ -31,6 +31,10 @@ pub(super) struct Observer {
     undecided: Vec<u8>,
     /// How many exchanges have begun.
     count: u64,
+    /// Whether anything has gone on to the client.
+    has_served: bool,
+    /// Whether the client has ended its side.
+    client_ended: bool,
     /// Why the upstream's answer can't go on to the client.
     refusal: Option<Failure>,
 }
@@ -51,6 +55,8 @@ impl Observer {
             held: Vec::new(),
             undecided: Vec::new(),
             count: 0,
+            has_served: false,
+            client_ended: false,
             refusal: None,
         }
     }
@@ -162,6 +168,7 @@ impl Observer {
 
     /// The client sends nothing more. Gives what was held of a head that never came to its end.
     fn request_end(&mut self) -> Vec<u8> {
+        self.client_ended = true;
         self.begin_unfinished();
         std::mem::take(&mut self.held)
     }
@@ -183,6 +190,7 @@ impl Observer {
         if self.responses.is_between_messages() && self.refuses(bytes) {
             return Pass::Stop;
         }
+        self.has_served = true;
         let mut input = bytes;
         loop {
             let answers = self.answers();
@@ -213,11 +221,9 @@ impl Observer {
     fn refuses(&mut self, bytes: &[u8]) -> bool {
         let start = bytes.len().min(5);
         let is_http = bytes.get(..start) == b"HTTP/".get(..start);
-        let waits = self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered());
-        if is_http || !waits {
+        if is_http || !self.awaits_first_byte() {
             return false;
         }
-        self.on_answer(|exchange| exchange.lost(Direction::Response, Lost::NotHttp));
         let reason = match bytes.first() {
             Some(0x15 | 0x16) => "what came looks like TLS",
             _ => "what came does not begin with HTTP/",
@@ -250,25 +256,29 @@ impl Observer {
         }
         let can_refuse = self.can_refuse();
         let in_head = self.responses.is_in_head();
-        let Some(exchange) = self.pipeline.answering() else { return Pass::AsTheyAre };
-        let failure = Failure {
-            step: FailedStep::Closed,
-            reason: match (exchange.has_response(), in_head) {
-                (true, _) => "closed within the body",
-                (false, true) => "closed within the head",
-                (false, false) => "closed before the first byte",
+        let reason = match self.pipeline.answering() {
+            Some(exchange) if exchange.has_response() => "closed within the body",
+            Some(exchange) if in_head => {
+                exchange.response_cut_off();
+                "closed within the head"
             }
-            .to_owned(),
+            _ => "closed before the first byte",
         };
-        if in_head {
-            exchange.response_cut_off();
-        }
+        let failure = Failure { step: FailedStep::Closed, reason: reason.to_owned() };
         if can_refuse {
             self.refusal = Some(failure);
             return Pass::Stop;
         }
-        self.pipeline.end(&Outcome::UpstreamFailed(failure));
+        let outcome = self.broken_by(failure);
+        self.pipeline.end(&outcome);
         Pass::AsTheyAre
+    }
+
+    /// How open exchanges end when the upstream breaks off.
+    ///
+    /// Where the client ended its side before, the upstream most likely gave up for that reason.
+    pub(super) fn broken_by(&self, failure: Failure) -> Outcome {
+        if self.client_ended { Outcome::ClientGone } else { Outcome::UpstreamFailed(failure) }
     }
 
     /// Whether the client can be told that the upstream failed: it waits for its first answer, and has got nothing.
@@ -276,7 +286,17 @@ impl Observer {
     /// A connection that served before and breaks now is what every client of HTTP/1 is prepared for: it may send the
     /// request again. An answer of ours would take that from it.
     pub(super) fn can_refuse(&mut self) -> bool {
-        self.count == 1 && self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered())
+        !self.has_served && !self.client_ended && self.awaits_first_byte()
+    }
+
+    /// Whether an exchange waits for the first byte of its answer.
+    pub(super) fn awaits_first_byte(&mut self) -> bool {
+        self.pipeline.answering().is_some_and(|exchange| !exchange.is_answered())
+    }
+
+    /// Whether every answer has passed in whole.
+    pub(super) fn owes_nothing(&mut self) -> bool {
+        self.pipeline.answering().is_none() && !self.responses.is_opaque()
     }
 
     /// Why the upstream's answer was stopped.

@@ -186,6 +186,10 @@ impl Recording {
         self.response.is_some()
     }
 
+    fn is_answered_by_tap(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| response.by_tap)
+    }
+
     pub(super) fn request_head(&self) -> Option<&RawHead> {
         self.request.as_ref().map(|request| &request.head)
     }
@@ -376,7 +380,8 @@ impl Pipeline {
             let outcome = match outcome {
                 // The answer passed in whole; that the client did not send the rest of its request does not matter.
                 Outcome::ClientGone | Outcome::UpstreamFailed(_) if recording.is_response_done() => Outcome::Complete,
-                _ if recording.is_lost() => Outcome::Unfollowed,
+                // What the tap answered itself it knows, whatever it made of the request.
+                _ if recording.is_lost() && !recording.is_answered_by_tap() => Outcome::Unfollowed,
                 other => other.clone(),
             };
             recording.finish(outcome);

@@ -6,21 +6,28 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
 
 use super::Limits;
-use super::flow::{Broken, Flow, Pass};
+use super::flow::{Broken, Flow, Moved, Pass};
 use super::observer::Observer;
 use super::reply;
 use super::stream::Stream;
+use super::upstream;
 use crate::exchange::{Failure, Outcome, Step as FailedStep};
 
 /// How long the client may go on after the upstream has closed its side, before both sides are closed for good.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Buffers that one direction moves before the other has its turn.
+const ROUNDS: usize = 16;
+
+const NOT_TAKEN: &str = "it took no more of the request";
 
 /// A relayed connection.
 pub(super) struct Relay {
@@ -47,10 +54,10 @@ enum State {
 
 /// How a relayed connection ends.
 enum End {
-    /// Both sides are done.
-    Done,
-    /// One side broke; the other gets a reset where `reset` says so.
-    Broken { outcome: Outcome, reset: Option<Side> },
+    /// Both sides are done; exchanges that are still open end so.
+    Done(Outcome),
+    /// One side broke, and the other gets a reset.
+    Broken { outcome: Outcome, reset: Side },
     /// The upstream failed before the client got anything.
     Refused(Failure),
 }
@@ -97,19 +104,36 @@ impl Relay {
             }
         };
         match end {
-            End::Done => self.observer.end(&Outcome::ClientGone),
+            End::Done(outcome) => {
+                self.observer.end(&outcome);
+                self.part().await;
+            }
             End::Broken { outcome, reset } => {
                 self.observer.end(&outcome);
                 match reset {
-                    Some(Side::Client) => self.client.reset_on_drop(),
-                    Some(Side::Upstream) => self.upstream.reset_on_drop(),
-                    None => {}
+                    Side::Client => self.client.reset_on_drop(),
+                    Side::Upstream => self.upstream.reset_on_drop(),
                 }
             }
             End::Refused(failure) => {
                 drop(self.upstream);
                 reply::refuse(&mut self.client, &mut self.observer, failure).await;
             }
+        }
+    }
+
+    /// Closes both sides in good order, TLS as well.
+    async fn part(mut self) {
+        let good_bye = async {
+            // Who has gone already does not need it.
+            let _ = self.client.shutdown().await;
+            let _ = self.upstream.shutdown().await;
+        };
+        let _ = timeout(LINGER, good_bye).await;
+        let is_still_sending = self.down_state == State::Ended && self.up_state != State::Ended;
+        if is_still_sending {
+            drop(self.upstream);
+            reply::listen_out(&mut self.client).await;
         }
     }
 
@@ -122,67 +146,97 @@ impl Relay {
         }
         let both_ended = self.up_state != State::Open && self.down_state == State::Ended;
         if both_ended || (self.draining && self.is_idle()) {
-            return Poll::Ready(End::Done);
+            return Poll::Ready(self.done());
         }
         self.poll_timer(cx)
     }
 
     /// From the upstream to the client.
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.down_state != State::Open {
-            return Poll::Pending;
-        }
-        let (observer, activity) = (&mut self.observer, &mut self.last_activity);
-        let result = self.down.poll(cx, &mut self.upstream, &mut self.client, |bytes| {
-            *activity = Instant::now();
-            observer.response_bytes(bytes)
-        });
-        let Poll::Ready(result) = result else { return Poll::Pending };
-        let end = match result {
-            Ok(()) => {
-                self.down_state = State::Ended;
-                self.timer = None;
+        for _ in 0..ROUNDS {
+            if self.down_state != State::Open {
                 return Poll::Pending;
             }
-            Err(Broken::Stopped) => match self.observer.take_refusal() {
-                Some(failure) => End::Refused(failure),
-                None => End::Done,
-            },
-            Err(Broken::Source(error)) => {
-                let failure = Failure { step: FailedStep::Reset, reason: reason(&error) };
-                if self.observer.can_refuse() {
-                    End::Refused(failure)
-                } else {
-                    End::Broken { outcome: Outcome::UpstreamFailed(failure), reset: Some(Side::Client) }
+            let (observer, activity) = (&mut self.observer, &mut self.last_activity);
+            let result = self.down.poll(cx, &mut self.upstream, &mut self.client, |bytes| {
+                *activity = Instant::now();
+                observer.response_bytes(bytes)
+            });
+            match ready!(result) {
+                Ok(Moved::Bytes) => {}
+                Ok(Moved::End) => {
+                    self.down_state = State::Ended;
+                    self.timer = None;
                 }
+                Err(broken) => return Poll::Ready(self.down_broke(broken)),
             }
-            Err(Broken::Sink) => End::Broken { outcome: Outcome::ClientGone, reset: Some(Side::Upstream) },
-        };
-        Poll::Ready(end)
+        }
+        // The other direction has its turn, and then this one again.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn down_broke(&mut self, broken: Broken) -> End {
+        match broken {
+            Broken::Stopped => match self.observer.take_refusal() {
+                Some(failure) => End::Refused(failure),
+                None => self.done(),
+            },
+            Broken::Source(error) => {
+                let failure = failure(&error);
+                if self.observer.can_refuse() {
+                    return End::Refused(failure);
+                }
+                if self.observer.owes_nothing() {
+                    // A reset could take the last answer away from a client that has not read it yet.
+                    self.down_state = State::Ended;
+                    return self.done();
+                }
+                let outcome = self.observer.broken_by(failure);
+                End::Broken { outcome, reset: Side::Client }
+            }
+            Broken::Sink => End::Broken { outcome: Outcome::ClientGone, reset: Side::Upstream },
+        }
     }
 
     /// From the client to the upstream.
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.up_state != State::Open || (self.observer.is_full() && self.up.is_drained()) {
-            return Poll::Pending;
-        }
-        let (observer, activity) = (&mut self.observer, &mut self.last_activity);
-        let result = self.up.poll(cx, &mut self.client, &mut self.upstream, |bytes| {
-            *activity = Instant::now();
-            observer.request_bytes(bytes)
-        });
-        let Poll::Ready(result) = result else { return Poll::Pending };
-        match result {
-            Ok(()) => self.up_state = State::Ended,
-            Err(Broken::Sink) => {
-                self.up_state = State::Failed;
-                self.timer = None;
+        for _ in 0..ROUNDS {
+            if self.up_state != State::Open {
+                return Poll::Pending;
             }
-            Err(Broken::Source(_) | Broken::Stopped) => {
-                return Poll::Ready(End::Broken { outcome: Outcome::ClientGone, reset: Some(Side::Upstream) });
+            if self.observer.is_full() && self.up.is_drained() {
+                self.up.rest();
+                return Poll::Pending;
+            }
+            let (observer, activity) = (&mut self.observer, &mut self.last_activity);
+            let result = self.up.poll(cx, &mut self.client, &mut self.upstream, |bytes| {
+                *activity = Instant::now();
+                observer.request_bytes(bytes)
+            });
+            match ready!(result) {
+                Ok(Moved::Bytes) => {}
+                Ok(Moved::End) => self.up_state = State::Ended,
+                Err(Broken::Sink) => {
+                    self.up_state = State::Failed;
+                    self.timer = None;
+                }
+                Err(Broken::Source(_) | Broken::Stopped) => {
+                    return Poll::Ready(End::Broken { outcome: Outcome::ClientGone, reset: Side::Upstream });
+                }
             }
         }
+        cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The end of a connection on which both sides are done, or one does not do its part.
+    fn done(&self) -> End {
+        let failure = match (self.up_state, self.down_state) {
+            (State::Failed, State::Open) => Failure { step: FailedStep::Send, reason: NOT_TAKEN.to_owned() },
+            _ => Failure { step: FailedStep::Closed, reason: "closed before the first byte".to_owned() },
+        };
+        End::Done(self.observer.broken_by(failure))
     }
 
     fn is_idle(&self) -> bool {
@@ -213,16 +267,20 @@ impl Relay {
         if self.down_state == State::Ended || self.up_state == State::Failed {
             return Some(LINGER);
         }
-        if self.observer.awaits_answer() {
+        // An answer of the tap's own may not come before what the client has yet to read of earlier ones.
+        if self.observer.awaits_answer() && self.down.is_drained() {
             return self.limits.response_timeout;
         }
         self.is_idle().then_some(self.limits.idle_timeout)
     }
 
     fn timed_out(&mut self) -> End {
-        let open = self.down_state == State::Open && self.up_state != State::Failed;
-        if !open || !self.observer.awaits_answer() {
-            return End::Done;
+        let waits = self.down_state == State::Open && self.down.is_drained();
+        if waits && self.up_state == State::Failed && self.observer.can_refuse() {
+            return End::Refused(Failure { step: FailedStep::Send, reason: NOT_TAKEN.to_owned() });
+        }
+        if !waits || self.up_state == State::Failed || !self.observer.awaits_answer() {
+            return self.done();
         }
         let waited = self.limits.response_timeout.unwrap_or_default();
         let failure = Failure { step: FailedStep::ResponseTimeout, reason: format!("nothing came within {waited:?}") };
@@ -230,11 +288,16 @@ impl Relay {
     }
 }
 
-/// A reason in the operating system's words.
-pub(super) fn reason(error: &io::Error) -> String {
-    match error.kind() {
+/// What broke the upstream's side, in words.
+fn failure(error: &io::Error) -> Failure {
+    // A server that wants a certificate says so when the handshake is over for its client.
+    if let Some(reason) = upstream::tls_error(error) {
+        return Failure { step: FailedStep::Tls, reason };
+    }
+    let reason = match error.kind() {
         io::ErrorKind::ConnectionReset => "connection reset by the upstream".to_owned(),
         io::ErrorKind::BrokenPipe => "connection closed by the upstream".to_owned(),
         _ => error.to_string(),
-    }
+    };
+    Failure { step: FailedStep::Reset, reason }
 }

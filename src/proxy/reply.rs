@@ -73,19 +73,22 @@ pub(super) async fn refuse(client: &mut Stream, observer: &mut Observer, failure
     // A client that has gone does not need the answer.
     let _ = client.write_all(&bytes).await;
     let _ = client.shutdown().await;
-    let _ = timeout(GOODBYE, swallow(client)).await;
+    listen_out(client).await;
 }
 
 /// Reads what still comes, since closing a socket with unread bytes would reset it and take the answer away.
-async fn swallow(client: &mut Stream) {
-    let mut buffer = vec![0; 16 * 1024];
-    let mut total = 0;
-    while let Ok(size @ 1..) = client.read(&mut buffer).await {
-        total += size;
-        if total > GOODBYE_BYTES {
-            return;
+pub(super) async fn listen_out(client: &mut Stream) {
+    let swallow = async {
+        let mut total = 0;
+        while total < GOODBYE_BYTES {
+            let mut buffer = Buffer::lend();
+            match client.read(buffer.bytes()).await {
+                Ok(size @ 1..) => total += size,
+                _ => return,
+            }
         }
-    }
+    };
+    let _ = timeout(GOODBYE, swallow).await;
 }
 
 /// Refuses a client for which there is no upstream: reads its request first, so that the record says what was refused.
@@ -98,7 +101,7 @@ pub(super) async fn refuse_unconnected(
 ) {
     let _ = observer.request_bytes(&first);
     let read_request = async {
-        while !observer.can_refuse() {
+        while !observer.awaits_first_byte() {
             let mut buffer = Buffer::lend();
             match client.read(buffer.bytes()).await {
                 Ok(size @ 1..) => {

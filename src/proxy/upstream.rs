@@ -145,13 +145,16 @@ pub(super) fn refused_protocols(failure: &Failure) -> bool {
 const NO_PROTOCOL: &str = "the upstream takes none of the offered protocols (ALPN)";
 
 fn tls_reason(error: &io::Error) -> String {
-    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the upstream closed the connection during the handshake".to_owned(),
-            io::ErrorKind::ConnectionReset => "the upstream reset the connection during the handshake".to_owned(),
-            _ => error.to_string(),
-        };
-    };
+    tls_error(error).unwrap_or_else(|| match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the upstream closed the connection during the handshake".to_owned(),
+        io::ErrorKind::ConnectionReset => "the upstream reset the connection during the handshake".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+/// What TLS objects to, in words; `None` where the error is not one of TLS.
+pub(super) fn tls_error(error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let words = match error {
         rustls::Error::InvalidCertificate(why) => match why {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
@@ -165,15 +168,18 @@ fn tls_reason(error: &io::Error) -> String {
             CertificateError::Revoked => "its certificate is revoked",
             CertificateError::BadEncoding => "its certificate is malformed",
             CertificateError::BadSignature => "its certificate has a wrong signature",
-            _ => return format!("its certificate is not acceptable: {why}"),
+            _ => return Some(format!("its certificate is not acceptable: {why}")),
         },
         rustls::Error::InvalidMessage(_) => "what it speaks is not TLS",
         rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol) => NO_PROTOCOL,
-        rustls::Error::AlertReceived(alert) => return format!("it sent the alert {alert:?}"),
+        rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired) => {
+            "it wants a client certificate; give one with --cert and --key"
+        }
+        rustls::Error::AlertReceived(alert) => return Some(format!("it sent the alert {alert:?}")),
         rustls::Error::PeerIncompatible(_) => "it has no TLS version or cipher in common with us",
-        other => return other.to_string(),
+        other => return Some(other.to_string()),
     };
-    words.to_owned()
+    Some(words.to_owned())
 }
 
 /// `TLSv1.3` and the like.
