@@ -270,3 +270,70 @@ pub(super) fn is_probe(view: &View<'_>) -> bool {
     let agent = view.request().value("user-agent").unwrap_or_default();
     AGENTS.iter().any(|known| agent.starts_with(known)) || PATHS.contains(&view.path())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::diagnose::Diagnoser;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+
+    /// What is printed for each exchange of a transcript, and what is left folded at the end.
+    fn printed(text: &str) -> Vec<String> {
+        let exchanges = transcript::parse(text).unwrap_or_else(|error| panic!("line {}: {}", error.line, error.what));
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let mut diagnoser = Diagnoser::default();
+        let mut console = Console::new(false, false);
+        let mut printed: Vec<String> = exchanges
+            .iter()
+            .zip(1..)
+            .map(|(exchange, number)| {
+                let view = View::new(exchange, &redactor);
+                let diagnosis = diagnoser.diagnose(&view);
+                console.exchange(&view, number, &diagnosis.findings)
+            })
+            .collect();
+        printed.push(console.unfold(true));
+        printed
+    }
+
+    const HEALTHY: &str = "> GET /a HTTP/1.1\n> Host: x\n> Authorization: Bearer abcdefghijklmnop\n< HTTP/1.1 200 OK\n";
+    const BARE_401: &str = "> GET /a HTTP/1.1\n> Host: x\n< HTTP/1.1 401 Unauthorized\n";
+
+    #[test]
+    fn a_healthy_exchange_is_one_line_and_its_repeats_fold() {
+        let lines = printed(&HEALTHY.repeat(4));
+        assert!(lines[0].starts_with("✓ 200 GET /a") && lines[0].contains("Bearer token#"), "{lines:?}");
+        assert_eq!(lines[0].lines().count(), 1);
+        assert_eq!(lines[1..4], ["", "", ""]);
+        assert!(lines[4].starts_with("✓ 200 GET /a") && lines[4].ends_with("(x3 in 1s)\n"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_finding_is_a_block_once_and_then_a_line_that_folds() {
+        let lines = printed(&BARE_401.repeat(3));
+        let block: Vec<&str> = lines[0].lines().collect();
+        assert!(block[0].starts_with("! 401 GET /a") && block[0].ends_with("#1  challenge-missing"), "{block:#?}");
+        assert!((5..=BLOCK_LINES).contains(&block.len()), "{block:#?}");
+        assert!(block.iter().any(|line| line.starts_with("  Fix   ")), "{block:#?}");
+        assert!(block.last().is_some_and(|line| line.starts_with("  Sure  certain")), "{block:#?}");
+        assert!(lines[1].starts_with("! 401 GET /a") && lines[1].lines().count() == 1, "{lines:?}");
+        assert_eq!(lines[2], "");
+        assert!(lines[3].ends_with("(x1 in 1s)\n"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_probe_is_not_shown_while_nothing_is_wrong() {
+        let probe = HEALTHY.replace("> Host", "> User-Agent: kube-probe/1.34\n> Host");
+        assert_eq!(printed(&probe), ["", ""]);
+    }
+
+    #[test]
+    fn what_a_peer_sends_is_escaped_and_cut() {
+        let nasty = HEALTHY.replace("/a", &format!("/a\u{202e}b/{}", "c-".repeat(60)));
+        let lines = printed(&nasty);
+        assert!(!lines[0].contains('\u{202e}'), "{lines:?}");
+        assert!(lines[0].trim_end().chars().count() <= WIDTH, "{lines:?}");
+    }
+}
