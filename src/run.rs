@@ -59,14 +59,19 @@ pub fn run(config: Config) -> Result<u8, Error> {
         })
         .collect();
     drop(outlet);
-    banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, redactor, inlet, losses)?;
-    let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::run(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(until_told(&config, &workers, admin_listener))?;
+    // Whoever reads in the banner that the program runs may stop it at once, and it has to end in good order then.
+    let signals = {
+        let _runtime = runtime.enter();
+        Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
+    };
+    banner(&config, &taps);
+    let diagnosis = start_diagnosis(&config, redactor, inlet, losses)?;
+    let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
+    runtime.block_on(until_told(&config, &workers, admin_listener, signals));
     workers.stop();
     let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
     Ok(report(&config, &end))
@@ -209,11 +214,33 @@ fn tell(exchange: &Exchange, redactor: &Redactor, diagnoser: &mut Diagnoser, sin
     sinks.exchange(&view, diagnosis.verdict(), &diagnosis.findings);
 }
 
+/// The signals that end the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens for them from now on; until then the first one kills.
+    fn new() -> io::Result<Self> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Waits for a signal, then drains: no new connections, running exchanges may finish. A second signal ends at once.
-async fn until_told(config: &Config, workers: &Workers, admin_listener: Option<Vec<TcpListener>>) -> Result<(), Error> {
-    let cannot = |error: io::Error| Error::run(format!("cannot listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+async fn until_told(
+    config: &Config,
+    workers: &Workers,
+    admin_listener: Option<Vec<TcpListener>>,
+    mut signals: Signals,
+) {
     let admin = Admin::new();
     for listener in admin_listener.into_iter().flatten() {
         tokio::spawn(admin.clone().serve(listener));
@@ -222,7 +249,7 @@ async fn until_told(config: &Config, workers: &Workers, admin_listener: Option<V
     let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
     loop {
         tokio::select! {
-            () = either(&mut terminate, &mut interrupt) => break,
+            () = signals.next() => break,
             _ = reminder.tick() => {
                 if skips_verification(config) {
                     eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
@@ -244,15 +271,7 @@ async fn until_told(config: &Config, workers: &Workers, admin_listener: Option<V
                 tracing::warn!("{open} connections were still open after --drain and are closed now");
             }
         }
-        () = either(&mut terminate, &mut interrupt) => tracing::warn!("told to stop a second time: ending at once"),
-    }
-    Ok(())
-}
-
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.next() => tracing::warn!("told to stop a second time: ending at once"),
     }
 }
 

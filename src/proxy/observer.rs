@@ -33,8 +33,10 @@ pub(super) struct Observer {
     count: u64,
     /// Whether anything has gone on to the client.
     has_served: bool,
-    /// Whether the client has ended its side.
-    client_ended: bool,
+    /// Whether the upstream has ended its side.
+    upstream_ended: bool,
+    /// Whether the client has ended its side, and was the first to do so.
+    client_left: bool,
     /// Why the upstream's answer can't go on to the client.
     refusal: Option<Failure>,
 }
@@ -56,7 +58,8 @@ impl Observer {
             undecided: Vec::new(),
             count: 0,
             has_served: false,
-            client_ended: false,
+            upstream_ended: false,
+            client_left: false,
             refusal: None,
         }
     }
@@ -168,7 +171,7 @@ impl Observer {
 
     /// The client sends nothing more. Gives what was held of a head that never came to its end.
     fn request_end(&mut self) -> Vec<u8> {
-        self.client_ended = true;
+        self.client_left = !self.upstream_ended;
         self.begin_unfinished();
         std::mem::take(&mut self.held)
     }
@@ -250,6 +253,7 @@ impl Observer {
 
     /// The upstream sends nothing more.
     fn response_end(&mut self) -> Pass {
+        self.upstream_ended = true;
         if self.responses.is_until_close() {
             self.response_done();
             return Pass::AsTheyAre;
@@ -278,7 +282,7 @@ impl Observer {
     ///
     /// Where the client ended its side before, the upstream most likely gave up for that reason.
     pub(super) fn broken_by(&self, failure: Failure) -> Outcome {
-        if self.client_ended { Outcome::ClientGone } else { Outcome::UpstreamFailed(failure) }
+        if self.client_left { Outcome::ClientGone } else { Outcome::UpstreamFailed(failure) }
     }
 
     /// Whether the client can be told that the upstream failed: it waits for its first answer, and has got nothing.
@@ -286,7 +290,7 @@ impl Observer {
     /// A connection that served before and breaks now is what every client of HTTP/1 is prepared for: it may send the
     /// request again. An answer of ours would take that from it.
     pub(super) fn can_refuse(&mut self) -> bool {
-        !self.has_served && !self.client_ended && self.awaits_first_byte()
+        !self.has_served && !self.client_left && self.awaits_first_byte()
     }
 
     /// Whether an exchange waits for the first byte of its answer.
