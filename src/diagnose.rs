@@ -51,10 +51,20 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
         }
     }
     let findings = std::mem::take(&mut diagnosis.findings);
-    let findings = findings.into_iter().filter_map(|finding| by_policy(finding, view, normal)).collect();
+    let findings = findings.into_iter().filter_map(|finding| by_policy(finding, view, normal));
+    let findings = findings.map(|finding| without_echoes(finding, view)).collect();
     diagnosis.findings = order(drop_superseded(findings));
     diagnosis.is_refusal = view.is_refused();
     diagnosis
+}
+
+/// Whatever a rule quotes of an answer, no secret of the request is in it.
+fn without_echoes(mut finding: Finding, view: &View<'_>) -> Finding {
+    finding.summary = view.without_echoes(finding.summary);
+    for evidence in &mut finding.evidence {
+        evidence.text = view.without_echoes(std::mem::take(&mut evidence.text));
+    }
+    finding
 }
 
 /// What the outcome and the recognisers leave of a finding.

@@ -161,6 +161,22 @@ pub fn is_safe_field(name: &[u8]) -> bool {
     holds(SAFE_FIELDS, name)
 }
 
+/// Whether it is the name of a field that this page or the grammar of credentials knows.
+pub fn is_known_field(name: &[u8]) -> bool {
+    const OTHERS: [&str; 9] = [
+        "authentication-info",
+        "authorization",
+        "cookie",
+        "location",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "referer",
+        "set-cookie",
+        "www-authenticate",
+    ];
+    holds(&OTHERS, name) || is_safe_field(name) || is_key_field(name)
+}
+
 /// Whether the field carries a key or a token of its own.
 pub fn is_key_field(name: &[u8]) -> bool {
     holds(KEY_FIELDS, name)

@@ -13,7 +13,7 @@ use super::redact::Redactor;
 use super::view::{Offered, View};
 use super::{Outcome, Timing};
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
-use crate::wire::RawHead;
+use crate::wire::{HeadDefectKind, RawHead};
 
 /// The name of the schema.
 pub const SCHEMA: &str = "authtap/1";
@@ -181,9 +181,9 @@ pub struct Credential<'a> {
     /// The name of the field or parameter, in lower case.
     pub name: String,
     /// The scheme, in lower case; null where there is none.
-    pub scheme: Option<&'a str>,
+    pub scheme: Option<Cow<'a, str>>,
     /// The scheme as it was sent.
-    pub scheme_as_sent: &'a str,
+    pub scheme_as_sent: Cow<'a, str>,
     /// Equal for equal secrets under one key.
     pub fingerprint: String,
     /// The length of the secret in bytes; 0 where it is too short to be told.
@@ -233,12 +233,12 @@ pub struct ChallengeRecord<'a> {
     #[serde(rename = "in")]
     pub place: &'static str,
     /// The scheme, in lower case.
-    pub scheme: &'a str,
+    pub scheme: Cow<'a, str>,
     /// The scheme as it was sent.
-    pub scheme_as_sent: &'a str,
+    pub scheme_as_sent: Cow<'a, str>,
     /// The parameters; those that are for one use only are masked.
     #[serde(serialize_with = "as_map")]
-    pub params: Vec<(&'a str, Cow<'a, str>)>,
+    pub params: Vec<(Cow<'a, str>, String)>,
     /// Which message of Negotiate or NTLM it carries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'static str>,
@@ -398,7 +398,7 @@ fn request<'a>(view: &'a View<'a>) -> Request<'a> {
         method: redactor.name(view.method()),
         target: redactor.target(view.target()),
         version: request.version.as_str(),
-        authority: view.authority(),
+        authority: view.authority().map(|authority| redactor.authority(&authority)),
         headers: headers(&request.head, redactor),
         credentials: view.offered().iter().map(|offered| credential(offered, redactor)).collect(),
         body_bytes: request.body.size,
@@ -412,16 +412,16 @@ fn response<'a>(view: &'a View<'a>, response: &'a super::Response) -> Response<'
     let redactor = view.redactor();
     let places = view.challenged().iter().flat_map(|field| {
         let place = if field.by_proxy { "Proxy-Authenticate" } else { "WWW-Authenticate" };
-        field.challenges.iter().map(move |challenge| challenge_record(place, challenge, redactor))
+        field.challenges.iter().map(move |challenge| challenge_record(place, challenge, view))
     });
     Response {
         status: response.status,
         version: response.version.as_str(),
-        headers: headers(&response.head, redactor),
+        headers: without_echoes(headers(&response.head, redactor), view),
         challenges: places.collect(),
         error_body: view.error_text().map(|text| ErrorBody {
-            media_type: response.head.value("content-type").map(super::text),
-            text: redactor.text(text),
+            media_type: response.head.value("content-type").map(|value| redactor.field(b"content-type", value)),
+            text: redactor.text(&view.without_echoes(text.to_owned())),
         }),
         interim: &response.interim,
         interim_count: response.interim_count,
@@ -434,9 +434,27 @@ fn response<'a>(view: &'a View<'a>, response: &'a super::Response) -> Response<'
 }
 
 fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {
+    let has_no_colon = |index: usize| {
+        let defects = head.defects().iter();
+        defects.clone().any(|defect| defect.kind == HeadDefectKind::NoColon && defect.field == Some(index))
+    };
     head.fields()
-        .map(|field| (redactor.name(field.name).into_owned(), redactor.field(field.name, field.value)))
+        .map(|field| {
+            let name = match has_no_colon(field.index) {
+                true => redactor.line(field.line),
+                false => redactor.name(field.name).into_owned(),
+            };
+            (name, redactor.field(field.name, field.value))
+        })
         .collect()
+}
+
+/// The fields of an answer, which may repeat what the request had.
+fn without_echoes(mut headers: Vec<(String, String)>, view: &View<'_>) -> Vec<(String, String)> {
+    for (_, value) in &mut headers {
+        *value = view.without_echoes(std::mem::take(value));
+    }
+    headers
 }
 
 fn defects(head: &RawHead) -> Vec<HeadDefect> {
@@ -456,8 +474,8 @@ fn credential<'a>(offered: &'a Offered, redactor: &Redactor) -> Credential<'a> {
     Credential {
         place: offered.place.id(),
         name: redactor.name(offered.name.as_bytes()).to_ascii_lowercase(),
-        scheme: credentials.scheme.as_ref().map(|scheme| scheme.id()),
-        scheme_as_sent: &credentials.scheme_as_sent,
+        scheme: credentials.scheme.as_ref().map(|scheme| redactor.name(scheme.id().as_bytes())),
+        scheme_as_sent: redactor.name(credentials.scheme_as_sent.as_bytes()),
         fingerprint: offered.fingerprint.to_string(),
         length: Some(credentials.secret.len()).filter(|length| *length >= Redactor::SHORT).unwrap_or_default(),
         problems: credentials.defects.iter().map(|defect| defect.kind.id()).collect(),
@@ -483,19 +501,16 @@ fn jwt_record(jwt: &Jwt) -> JwtRecord<'_> {
     }
 }
 
-fn challenge_record<'a>(place: &'static str, challenge: &'a Challenge, redactor: &Redactor) -> ChallengeRecord<'a> {
-    let params = challenge.params.iter().map(|param| {
-        let value = if param.is_safe_to_show() {
-            Cow::Borrowed(param.value.as_str())
-        } else {
-            Cow::Owned(redactor.secret(param.value.as_bytes()))
-        };
-        (param.name.as_str(), value)
-    });
+fn challenge_record<'a>(place: &'static str, challenge: &'a Challenge, view: &'a View<'a>) -> ChallengeRecord<'a> {
+    let redactor = view.redactor();
+    let params = challenge
+        .params
+        .iter()
+        .map(|param| (redactor.name(param.name.as_bytes()), view.without_echoes(redactor.param(param))));
     ChallengeRecord {
         place,
-        scheme: challenge.scheme.id(),
-        scheme_as_sent: &challenge.scheme_as_sent,
+        scheme: redactor.name(challenge.scheme.id().as_bytes()),
+        scheme_as_sent: redactor.name(challenge.scheme_as_sent.as_bytes()),
         params: params.collect(),
         message: challenge.message().map(|message| message.id()),
         problems: challenge.defects.iter().map(|defect| defect.kind.id()).collect(),
@@ -526,10 +541,10 @@ fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok,
 }
 
 /// Parameters as an object; of a name that stands twice, the first is the one that counts.
-fn as_map<S: Serializer>(params: &[(&str, Cow<'_, str>)], serializer: S) -> Result<S::Ok, S::Error> {
-    let first = |index: usize, name: &str| !params.iter().take(index).any(|(earlier, _)| *earlier == name);
+fn as_map<S: Serializer>(params: &[(Cow<'_, str>, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let first = |index: usize, name: &str| !params.iter().take(index).any(|(earlier, _)| earlier == name);
     serializer.collect_map(
-        params.iter().enumerate().filter(|(index, (name, _))| first(*index, name)).map(|(_, pair)| (pair.0, &pair.1)),
+        params.iter().enumerate().filter(|(index, (name, _))| first(*index, name)).map(|(_, pair)| (&pair.0, &pair.1)),
     )
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::names;
 use crate::auth::token::is_token;
-use crate::auth::{FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges};
+use crate::auth::{AuthParam, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges};
 
 /// Decides what is shown.
 pub struct Redactor {
@@ -43,8 +43,11 @@ impl Redactor {
     /// The value of a field as it may be shown, in the form of records: `Bearer <redacted fp=3fa9c1d2 len=812>`.
     pub fn field(&self, name: &[u8], value: &[u8]) -> String {
         let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
-        if self.all || self.shown.contains(&lower) || names::is_safe_field(name) {
+        if self.all || self.shown.contains(&lower) {
             return String::from_utf8_lossy(value).into_owned();
+        }
+        if names::is_safe_field(name) {
+            return self.safe_value(value);
         }
         match lower.as_str() {
             "www-authenticate" | "proxy-authenticate" => self.challenge(value),
@@ -54,10 +57,58 @@ impl Redactor {
         }
     }
 
-    /// A field's name, a method, or what a broken line has in their place: shown where it is a plain token.
+    /// The value of a field that is known to hold no secret, unless somebody put one there: in its user information, in
+    /// a line that was folded into it, as a word that was made at random.
+    fn safe_value(&self, value: &[u8]) -> String {
+        let folded = memchr::memchr2(b'\r', b'\n', value).unwrap_or(value.len());
+        let (value, rest) = value.split_at(folded);
+        let text = String::from_utf8_lossy(value);
+        let mut shown = match text.rsplit_once('@') {
+            Some((before, host)) if !before.contains(' ') => self.userinfo(before) + "@" + host,
+            _ => text.into_owned(),
+        };
+        if shown.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).any(looks_made) {
+            shown =
+                self.words(&shown, |word| !word.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).any(looks_made));
+        }
+        if !rest.is_empty() {
+            shown.push_str(&self.secret(rest));
+        }
+        shown
+    }
+
+    /// The authority of a request, without its user information.
+    pub fn authority(&self, authority: &str) -> String {
+        if self.all { authority.to_owned() } else { self.safe_value(authority.as_bytes()) }
+    }
+
+    /// What stands before the host in a URL or an authority, with its scheme if there is one.
+    fn userinfo(&self, before: &str) -> String {
+        match before.split_once("://") {
+            Some((scheme, userinfo)) => format!("{scheme}://{}", self.secret(userinfo.as_bytes())),
+            None => self.secret(before.as_bytes()),
+        }
+    }
+
+    /// A field's name, a method or a scheme: shown where it is a plain token. Of anything else there is its first word,
+    /// where that is a name that is known to carry credentials.
     pub fn name<'a>(&self, name: &'a [u8]) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(name);
-        if self.all || (is_token(name) && is_plain(&text, 64)) { text } else { Cow::Owned(self.text(&text)) }
+        if self.all || (is_token(name) && is_plain(&text, 64)) { text } else { Cow::Owned(self.line(name)) }
+    }
+
+    /// A line that has no colon, so that nobody can tell its name from its value: its first word, where that is a name
+    /// that is known.
+    pub fn line(&self, line: &[u8]) -> String {
+        let end = line.iter().position(|byte| !is_token(&[*byte])).unwrap_or(line.len());
+        let (first, rest) = line.split_at(end);
+        if self.all {
+            String::from_utf8_lossy(line).into_owned()
+        } else if names::is_known_field(first) {
+            String::from_utf8_lossy(first).into_owned() + &self.secret(rest)
+        } else {
+            self.secret(line)
+        }
     }
 
     /// Scheme and fingerprint of the value of Authorization.
@@ -81,22 +132,51 @@ impl Redactor {
             return if value.is_empty() { String::new() } else { self.secret(value) };
         }
         let shown = parsed.challenges.iter().map(|challenge| {
-            let mut text = challenge.scheme_as_sent.clone();
+            let mut text = self.name(challenge.scheme_as_sent.as_bytes()).into_owned();
             if let Some(token68) = &challenge.token68 {
                 text.push(' ');
                 text.push_str(&self.secret(token68.as_bytes()));
             }
             for (number, param) in challenge.params.iter().enumerate() {
                 text.push_str(if number == 0 { " " } else { ", " });
-                text.push_str(&param.name_as_sent);
+                text.push_str(&self.name(param.name_as_sent.as_bytes()));
                 text.push('=');
-                let value =
-                    if param.is_safe_to_show() { param.value.clone() } else { self.secret(param.value.as_bytes()) };
+                let value = self.param(param);
                 text.push_str(&if param.quoted { format!("{value:?}") } else { value });
             }
             text
         });
         shown.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The value of a challenge's parameter: what is meant for everybody, without what looks like a token in it.
+    pub fn param(&self, param: &AuthParam) -> String {
+        if self.all {
+            param.value.clone()
+        } else if !param.is_safe_to_show() {
+            self.secret(param.value.as_bytes())
+        } else if param.value.contains("://") && !param.value.contains(' ') {
+            self.target(param.value.as_bytes())
+        } else {
+            self.text(&param.value)
+        }
+    }
+
+    /// The text without the secrets, in whichever place they stand.
+    pub fn without<'s>(&self, mut text: String, secrets: impl Iterator<Item = &'s Secret>) -> String {
+        if self.all {
+            return text;
+        }
+        for secret in secrets {
+            // Shorter ones are found in words by chance.
+            let Some(spelled) = std::str::from_utf8(secret.expose()).ok().filter(|spelled| spelled.len() >= 6) else {
+                continue;
+            };
+            if text.contains(spelled) {
+                text = text.replace(spelled, &self.mask(secret));
+            }
+        }
+        text
     }
 
     /// A request target or a URL: long or token-like path segments and all but harmless query values are masked.
@@ -134,10 +214,7 @@ impl Redactor {
             None => ("", path),
         };
         let origin = match origin.rsplit_once('@') {
-            Some((before, host)) => {
-                let (scheme, userinfo) = before.split_once("://").unwrap_or(("", before));
-                format!("{scheme}://{}@{host}", self.secret(userinfo.as_bytes()))
-            }
+            Some((before, host)) => self.userinfo(before) + "@" + host,
             None => origin.to_owned(),
         };
         let segments = path
@@ -154,7 +231,8 @@ impl Redactor {
                 let value = if harmless || value.is_empty() { value.to_owned() } else { self.secret(value.as_bytes()) };
                 format!("{name}={value}")
             }
-            None if is_plain(pair, 24) => pair.to_owned(),
+            // `?wsdl` and the like.
+            None if pair.len() <= 16 && pair.bytes().all(|byte| byte.is_ascii_alphabetic()) => pair.to_owned(),
             None => self.secret(pair.as_bytes()),
         });
         pairs.collect::<Vec<_>>().join("&")
@@ -162,25 +240,23 @@ impl Redactor {
 
     /// A text with all that looks like a token masked; words and error codes stay.
     pub fn text(&self, text: &str) -> String {
-        if self.all {
-            return text.to_owned();
-        }
+        if self.all { text.to_owned() } else { self.words(text, |word| is_plain(word, 64)) }
+    }
+
+    /// The text with each word masked that may not be shown.
+    fn words(&self, text: &str, is_shown: impl Fn(&str) -> bool) -> String {
         let mut shown = String::with_capacity(text.len());
-        let mut word = String::new();
-        for char in text.chars().chain(std::iter::once('\0')) {
-            if char.is_alphanumeric() || matches!(char, '-' | '_' | '.' | '+' | '/' | '=' | '~' | '%') {
-                word.push(char);
-                continue;
-            }
-            if is_plain(&word, 40) {
-                shown.push_str(&word);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (word, after) = rest.split_at(rest.find(|char| !is_of_word(char)).unwrap_or(rest.len()));
+            if is_shown(word) {
+                shown.push_str(word);
             } else {
                 shown.push_str(&self.secret(word.as_bytes()));
             }
-            word.clear();
-            if char != '\0' {
-                shown.push(char);
-            }
+            let (between, next) = after.split_at(after.find(is_of_word).unwrap_or(after.len()));
+            shown.push_str(between);
+            rest = next;
         }
         shown
     }
@@ -223,24 +299,42 @@ pub fn kind_of_secret(scheme: Option<&Scheme>, secret: &Secret) -> &'static str 
     }
 }
 
+/// What a token can be made of, and a word with it.
+fn is_of_word(char: char) -> bool {
+    char.is_alphanumeric()
+        || matches!(char, '-' | '_' | '.' | '+' | '/' | '=' | '~' | '%' | '!' | '$' | '*' | '^' | '@')
+}
+
 /// Whether a word is short and has the look of a name or a number, not of something that was made at random.
 ///
-/// Digits between letters, capitals in odd places and length all speak for a secret; a hyphenated name, a number, a
-/// UUID and a version do not.
+/// Digits between letters, capitals in odd places and length all speak for a secret; a hyphenated name, a number and a
+/// version do not.
 fn is_plain(word: &str, most: usize) -> bool {
-    let looks_random = |part: &str| {
-        let digits = part.bytes().filter(u8::is_ascii_digit).count();
-        let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
-        let turns = part
-            .as_bytes()
-            .windows(2)
-            .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit() || is_odd_capital(pair[0], pair[1]))
-            .count();
-        part.len() > 24 || (part.len() >= 8 && letters > 0 && (turns > 3 || (digits > 2 && turns > 2)))
-    };
+    // At the end of a sentence or of a name with an equals sign.
+    let inner = word.trim_end_matches(['=', '!', '*']);
+    let is_odd = |char| matches!(char, '=' | '%' | '+' | '!' | '$' | '*' | '^');
     word.len() <= most
-        && !word.contains(['=', '%', '+'])
-        && !word.split(['-', '_', '.', '/', '~', ':', ',']).any(looks_random)
+        && !inner.contains(is_odd)
+        && !word.split(['-', '_', '.', '/', '~', ':', ',', '@']).any(|part| looks_made(part.as_bytes()))
+}
+
+/// Whether a stretch of letters and digits has the look of something that was made at random.
+fn looks_made(part: &[u8]) -> bool {
+    if part.len() < 8 {
+        return false;
+    }
+    let (mut digits, mut letters, mut turns) = (0, 0, 0);
+    let mut before = None::<u8>;
+    for &byte in part {
+        digits += usize::from(byte.is_ascii_digit());
+        letters += usize::from(byte.is_ascii_alphabetic());
+        turns +=
+            usize::from(before.is_some_and(|before| {
+                before.is_ascii_digit() != byte.is_ascii_digit() || is_odd_capital(before, byte)
+            }));
+        before = Some(byte);
+    }
+    part.len() > 24 || (letters > 0 && (turns > 3 || (digits > 2 && turns > 2)))
 }
 
 fn is_odd_capital(before: u8, after: u8) -> bool {
@@ -280,6 +374,76 @@ mod tests {
             redactor().field(b"WWW-Authenticate", b"Digest realm=\"a b\", nonce=\"abcdefgh\", Basic realm=\"c\"");
         assert!(shown.starts_with("Digest realm=\"a b\", nonce=\"<redacted fp="), "{shown}");
         assert!(shown.ends_with("\", Basic realm=\"c\""), "{shown}");
+    }
+
+    #[test]
+    fn safe_values_stay_as_they_are_unless_a_secret_was_put_there() {
+        let redactor = redactor();
+        for (name, value) in [
+            ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0"),
+            ("Accept", "application/vnd.github.v3+json, text/html;q=0.9, */*;q=0.8"),
+            ("Date", "Tue, 24 Nov 2026 12:01:07 GMT"),
+            ("Host", "orders.default.svc.cluster.local:8080"),
+            ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
+            ("Access-Control-Allow-Headers", "authorization, x-requested-with, x-b3-traceid"),
+            ("Content-Type", "multipart/form-data; boundary=12345678"),
+            ("Via", "1.1 varnish (Varnish/7.4), 2.0 proxy"),
+        ] {
+            assert_eq!(redactor.field(name.as_bytes(), value.as_bytes()), value);
+        }
+        for (name, value, shown) in [
+            ("Accept", "*/*\r\n Authorization: Bearer hunter2", "*/*<redacted"),
+            ("Host", "alice:hunter2@a.example", "<redacted"),
+            ("Origin", "https://alice:hunter2@a.example", "https://<redacted"),
+            ("Server", "app hunter2hunter2Hunter2", "app <redacted"),
+        ] {
+            let got = redactor.field(name.as_bytes(), value.as_bytes());
+            assert!(got.starts_with(shown) && !got.contains("hunter2"), "{got}");
+        }
+    }
+
+    #[test]
+    fn of_a_line_without_a_colon_only_a_known_name_is_shown() {
+        let redactor = redactor();
+        for (line, shown) in [
+            ("Authorization Bearer hunter2", "Authorization<redacted"),
+            ("x-api-key=hunter2", "x-api-key<redacted"),
+            ("hunter2", "<redacted"),
+            ("Bearer hunter2", "<redacted"),
+        ] {
+            let got = redactor.line(line.as_bytes());
+            assert!(got.starts_with(shown) && !got.contains("hunter2"), "{got}");
+        }
+    }
+
+    #[test]
+    fn challenges_keep_their_words() {
+        let redactor = redactor();
+        for value in [
+            "Bearer realm=\"orders API\", error=\"invalid_token\", error_description=\"The token has expired\"",
+            "Bearer resource_metadata=\"https://api.example/.well-known/oauth-protected-resource\"",
+            "Basic realm=\"a b\", charset=\"UTF-8\"",
+            "Bearer scope=\"openid profile https://www.googleapis.com/auth/cloud-platform\"",
+        ] {
+            assert_eq!(redactor.field(b"WWW-Authenticate", value.as_bytes()), value);
+        }
+        let token = "k3JqX9vB2mN7pL5tR8wY";
+        for value in [
+            format!("Bearer error_description=\"the token {token} has expired\""),
+            format!("Bearer authorization_uri=\"https://idp.example/?code={token}#{token}\""),
+            format!("{token} realm=\"a\""),
+            format!("Bearer {token}=\"a\""),
+        ] {
+            let shown = redactor.field(b"WWW-Authenticate", value.as_bytes());
+            assert!(!shown.contains(token), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_taken_out_of_what_comes_back() {
+        let secrets = [Secret::new("hunter2-blue".into()), Secret::new("ab".into())];
+        let shown = redactor().without("no hunter2-blue, and no ab".to_owned(), secrets.iter());
+        assert!(shown.starts_with("no <redacted fp=") && shown.ends_with(", and no ab"), "{shown}");
     }
 
     #[test]

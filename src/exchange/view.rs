@@ -231,6 +231,21 @@ impl<'a> View<'a> {
         self.exchange.request.version == Version::Http2
     }
 
+    /// A text that came back from the server, without what the request offered: servers repeat it in their complaints.
+    pub fn without_echoes(&self, text: String) -> String {
+        // What stands for a secret that is missing is none.
+        let offered = self.offered.iter().filter(|offered| offered.credentials.placeholder.is_none());
+        let secrets = offered.flat_map(|offered| {
+            let password = match &offered.credentials.detail {
+                Detail::Basic(basic) => Some(&basic.password),
+                _ => None,
+            };
+            let joined = offered.credentials.joined.iter().map(|joined| &joined.secret);
+            std::iter::once(&offered.credentials.secret).chain(password).chain(joined)
+        });
+        self.redactor.without(text, secrets)
+    }
+
     /// `Authorization: Bearer jwt#7f3a (812 bytes)`: a credential as the screen shows it.
     pub fn label(&self, offered: &Offered) -> String {
         let kind = kind_of_secret(offered.credentials.scheme.as_ref(), &offered.credentials.secret);

@@ -75,7 +75,9 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         return Vec::new();
     }
     let by_proxy = view.status() == 407;
-    let mut schemes: Vec<&str> = view.challenges(by_proxy).map(|challenge| challenge.scheme_as_sent.as_str()).collect();
+    let challenges = view.challenges(by_proxy);
+    let mut schemes: Vec<_> =
+        challenges.map(|challenge| view.redactor().name(challenge.scheme_as_sent.as_bytes())).collect();
     schemes.dedup();
     let asked = match schemes.as_slice() {
         [] if view.status() == 403 => "and the answer is 403, which does not ask for any".to_owned(),
