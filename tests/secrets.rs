@@ -629,6 +629,82 @@ fn no_secret_is_told_by_the_log_for_programs() {
     nothing_is_told("json");
 }
 
+/// What a terminal acts on: colours, a window's title, links, C1, the direction of text, lines that are none for others.
+const TRICKS: [&str; 12] = [
+    "\u{1b}[31mred",
+    "\u{1b}]0;title\u{7}",
+    "\u{1b}]8;;https://evil.example\u{1b}\\link",
+    "\u{1b}c",
+    "\u{9b}2J",
+    "\u{9d}0;title\u{9c}",
+    "\u{202e}abc",
+    "\u{2066}abc\u{2069}",
+    "a\u{2028}b\u{2029}c",
+    "a\u{85}b",
+    "\u{8}\u{8}\u{7f}",
+    "a\u{200b}\u{feff}b\u{ad}\u{e0041}",
+];
+
+/// Each trick in each place that is shown.
+fn tricky() -> Vec<Planted> {
+    let mut all = Vec::new();
+    for trick in TRICKS {
+        all.extend(with(get(&format!("User-Agent: {trick}")), &[refused(), accepted()]));
+        let basic = STANDARD.encode(format!("{trick}:pw"));
+        all.extend(with(get(&format!("Authorization: Basic {basic}")), &[refused(), accepted()]));
+        all.extend(with(get(&format!("Authorization: {trick} abc")), &[refused()]));
+        all.extend(with(get(&format!("{trick}: abc")), &[refused()]));
+        all.extend(with(get_target(&format!("/{trick}")), &[refused()]));
+        all.extend(with(get_target(&format!("/?page={trick}")), &[refused()]));
+        all.extend(with(lines(&[&format!("{trick} / HTTP/1.1"), "Host: a.example"]), &[refused()]));
+        all.extend(with(lines(&["GET / HTTP/1.1", &format!("Host: {trick}")]), &[refused()]));
+        let json = |text: &str| {
+            URL_SAFE_NO_PAD.encode(serde_json::json!({ "kid": text, "iss": text, "alg": text }).to_string())
+        };
+        let token = format!("{}.{}.c2ln", json(trick), json(trick));
+        all.extend(with(get(&format!("Authorization: Bearer {token}")), &[refused()]));
+        for field in ["Bearer realm=\"{}\"", "Bearer error=\"{}\"", "{}", "{} realm=\"a\"", "Bearer {}=\"a\""] {
+            let field = format!("WWW-Authenticate: {}", field.replace("{}", trick));
+            let body = format!("{{\"message\":\"{trick}\"}}");
+            let request = get("Authorization: Bearer abc");
+            all.extend(with(request, &[answer("401 Unauthorized", &[&field], body.as_bytes())]));
+        }
+        all.extend(with(get("Accept: */*"), &[answer("302 Found", &[&format!("Location: /{trick}")], b"")]));
+        all.extend(with(get("Accept: */*"), &[answer(&format!("500 {trick}"), &[&format!("Server: {trick}")], b"")]));
+    }
+    all
+}
+
+fn nothing_acts_on_the_terminal(format: &str) {
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tap = Loud::start(backend.local_addr().unwrap(), format);
+    let all = tricky();
+    play(tap.addr, &backend, &all);
+    for (name, text) in tap.end() {
+        let text = String::from_utf8(text).unwrap_or_else(|_| panic!("{name} is no UTF-8"));
+        for (at, char) in text.char_indices().filter(|(_, char)| *char != '\n') {
+            let is_mark =
+                matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+            let is_mark = is_mark || matches!(char, '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+            let around: String = text[..at].chars().rev().take(100).collect::<Vec<_>>().into_iter().rev().collect();
+            assert!(!char.is_control() && !is_mark, "{name} has {char:?} behind {around:?}");
+        }
+        if name == "the record" {
+            assert_eq!(text.lines().count(), all.len(), "an exchange is a line");
+        }
+    }
+}
+
+#[test]
+fn nothing_acts_on_the_terminal_of_who_reads_the_log() {
+    nothing_acts_on_the_terminal("text");
+}
+
+#[test]
+fn nothing_acts_on_the_terminal_of_who_reads_the_records() {
+    nothing_acts_on_the_terminal("json");
+}
+
 #[test]
 fn the_search_finds_every_spelling() {
     let secret = "Zebra4Lynx7Quokka2Tapir".to_owned();

@@ -5,6 +5,7 @@
 //! redaction happens here, when it is made.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -387,8 +388,51 @@ impl<'a> Record<'a> {
             line.clear();
         }
         line.push(b'\n');
-        line
+        escaped(line)
     }
+}
+
+/// The line with the characters that a terminal or a reader of lines could act on written as escapes. serde_json does so
+/// for those of ASCII alone, and has put nothing else than the text of strings outside of it.
+fn escaped(line: Vec<u8>) -> Vec<u8> {
+    if line.iter().all(|byte| *byte < 0x7f) {
+        return line;
+    }
+    let text = String::from_utf8_lossy(&line);
+    if !text.chars().any(|char| char != '\n' && is_unprintable(char)) {
+        return line;
+    }
+    let mut escaped = String::with_capacity(line.len() + 64);
+    for char in text.chars() {
+        if char != '\n' && is_unprintable(char) {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                // Writing to a String can't fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(char);
+        }
+    }
+    escaped.into_bytes()
+}
+
+/// Whether a terminal could act on the character, or a reader not see it: controls, C1, bidirectional marks, line
+/// separators, and what has no width.
+pub fn is_unprintable(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e01ef}'
+        )
 }
 
 fn request<'a>(view: &'a View<'a>) -> Request<'a> {

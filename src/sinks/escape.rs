@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::exchange::record::is_unprintable;
+
 /// The text with every character that a terminal could act on written as an escape: controls, C1, bidirectional marks,
 /// line separators, and what has no width.
 pub fn printable(text: &str) -> String {
@@ -15,29 +17,13 @@ pub fn printable(text: &str) -> String {
                 // Writing to a String can't fail.
                 let _ = write!(shown, "\\x{:02x}", u32::from(char));
             }
-            char if is_invisible(char) => {
+            char if is_unprintable(char) => {
                 let _ = write!(shown, "\\u{{{:x}}}", u32::from(char));
             }
             char => shown.push(char),
         }
     }
     shown
-}
-
-fn is_invisible(char: char) -> bool {
-    matches!(
-        char,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e01ef}'
-    )
 }
 
 #[cfg(test)]
