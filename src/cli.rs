@@ -85,7 +85,7 @@ pub struct RunOptions {
     pub config: Option<PathBuf>,
 
     /// What Host fields become: kept, the upstream's authority, or NAME. Without it, kept where the upstream is on loopback
-    #[arg(long, value_name = "keep|upstream|NAME", help_heading = "Traffic")]
+    #[arg(long, value_name = "keep|upstream|NAME", value_parser = host_choice, help_heading = "Traffic")]
     pub host: Option<String>,
 
     /// Threads that relay [default: one for each core]
@@ -188,6 +188,13 @@ pub struct RunOptions {
 fn admin_address(text: &str) -> Result<SocketAddr, String> {
     let full = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text.to_owned() };
     full.parse().map_err(|_| "write an address with a port, such as 127.0.0.1:9901 or :9901".to_owned())
+}
+
+fn host_choice(text: &str) -> Result<String, String> {
+    match crate::config::is_authority(text) {
+        true => Ok(text.to_owned()),
+        false => Err("use keep, upstream, or a name such as api.example.com:8443".to_owned()),
+    }
 }
 
 /// What stdout gets.

@@ -212,12 +212,14 @@ fn parse_listen(text: &str) -> Result<SocketAddr, Error> {
 }
 
 fn parse_upstream(scheme: UpstreamScheme, rest: &str) -> Result<Upstream, Error> {
-    if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
+    if rest.contains('@') {
         return Err(Error::usage("the upstream's URL has a user name or password in it")
             .advice("leave it out and let the client send it: a tap changes no credentials"));
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if authority.contains(['/', '?', '#']) {
+    if let Some(at) = authority.find(['/', '?', '#']) {
+        // A path or a query may hold a secret.
+        let authority = authority.get(..at).unwrap_or_default();
         return Err(Error::usage(format!("the upstream {authority:?} has a path"))
             .advice("leave the path out: a tap passes on the path that the client asks for"));
     }
@@ -238,7 +240,10 @@ fn parse_upstream(scheme: UpstreamScheme, rest: &str) -> Result<Upstream, Error>
         return Err(wrong("names no host"));
     }
     let port = match port {
-        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong("has no valid port"))?,
+        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+            // What stands there may be a password, where the host behind it was forgotten.
+            Error::usage(format!("the upstream {host:?} has no valid port behind its colon")).advice(TAP_FORM)
+        })?,
         None => scheme.default_port(),
     };
     Ok(Upstream { scheme, host: host.to_ascii_lowercase(), port })
@@ -315,12 +320,22 @@ fn host_to_set(asked: Option<&str>, upstream: &Upstream) -> Result<Option<String
     match asked {
         Some("keep") => Ok(None),
         Some("upstream") => Ok(Some(upstream.authority())),
-        Some(name) if parse_upstream(UpstreamScheme::Http, name).is_ok() => Ok(Some(name.to_owned())),
+        Some(name) if is_authority(name) => Ok(Some(name.to_owned())),
         Some(name) => Err(Error::usage(format!("--host can't be {name:?}"))
             .advice("use keep, upstream, or a name such as api.example.com:8443")),
         None if upstream.is_loopback() => Ok(None),
         None => Ok(Some(upstream.authority())),
     }
+}
+
+/// Whether it is a host with or without a port.
+pub(crate) fn is_authority(text: &str) -> bool {
+    parse_upstream(UpstreamScheme::Http, text).is_ok()
+}
+
+/// Checks a TAP argument by itself.
+pub(crate) fn check_tap(text: &str) -> Result<(), Error> {
+    TapArgument::parse(text).map(|_| ())
 }
 
 /// No two taps may listen on the same place, have the same name, or feed themselves.

@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
-use crate::config::cannot_read;
+use crate::config::{cannot_read, check_tap};
 use crate::error::Error;
 
 /// How parsing the options can end without options.
@@ -95,6 +95,9 @@ impl Value {
 
     /// Parses the value by itself, to blame the right source.
     fn check(&self, source: &str) -> Result<(), Error> {
+        if self.option == TAPS {
+            return check_tap(&self.text).map_err(|error| error.from_source(source));
+        }
         let arguments = std::iter::once("authtap".into()).chain(self.as_arguments());
         let Err(error) = Cli::command().try_get_matches_from(arguments) else { return Ok(()) };
         let text = error.to_string();
