@@ -161,8 +161,10 @@ impl Client {
 
     /// Waits for the client's first byte without holding a buffer. False when it leaves or the tap stops before.
     async fn first_byte(&mut self, tcp: &TcpStream) -> bool {
+        // Only a look at the byte tells for sure: readiness may be reported before there is any.
+        let mut byte = [0];
         tokio::select! {
-            ready = timeout(self.tap.limits.idle_timeout, tcp.readable()) => matches!(ready, Ok(Ok(()))),
+            ready = timeout(self.tap.limits.idle_timeout, tcp.peek(&mut byte)) => matches!(ready, Ok(Ok(1..))),
             _ = self.draining.wait_for(|draining| *draining) => false,
         }
     }
