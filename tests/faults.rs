@@ -93,7 +93,8 @@ fn assert_serves(tap: &Tap, records: usize) -> Vec<Value> {
 /// Reads until the end, and says whether that was an orderly one.
 fn read_and_end(client: &Client) -> (Vec<u8>, bool) {
     let mut all = Vec::new();
-    let result = (&mut &*client.stream()).read_to_end(&mut all);
+    let mut stream = client.stream();
+    let result = stream.read_to_end(&mut all);
     if let Err(error) = &result {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     }

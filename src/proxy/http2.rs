@@ -5,9 +5,9 @@
 //! is handed to the other.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -154,8 +154,11 @@ impl Requests {
         self.set_authority(&mut parts, &recording);
         let body = Passed::request(body, recording.clone());
         let answer = match &self.sender {
-            Sender::Http2 { sender, .. } => self.send_http2(sender.clone(), Request::from_parts(parts, body)).await,
-            Sender::Http1(pool) => pool.send(parts, body, &recording).await,
+            Sender::Http2 { sender, .. } => {
+                let sending = self.send_http2(sender.clone(), Request::from_parts(parts, body));
+                self.in_time(sending, &recording).await
+            }
+            Sender::Http1(pool) => self.in_time(pool.send(parts, body, &recording), &recording).await,
             Sender::Failed(failure) => Err(SendError::Failed(failure.clone())),
         };
         match answer {
@@ -221,6 +224,26 @@ impl Requests {
         parts.uri = uri;
         let edit = Edit { what: "host", from, to: to.to_owned(), why: "the upstream is not on loopback" };
         recording.with(|recording| recording.edited(edit));
+    }
+
+    /// Waits for an answer, from the end of the request on no longer than the upstream may take.
+    async fn in_time(
+        &self,
+        answer: impl Future<Output = Result<Response<Incoming>, SendError>>,
+        recording: &Shared,
+    ) -> Result<Response<Incoming>, SendError> {
+        let Some(limit) = self.tap.limits.response_timeout else { return answer.await };
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            let waited = recording.waited().unwrap_or_default();
+            if waited >= limit {
+                let reason = format!("nothing came within {limit:?}");
+                return Err(SendError::Failed(Failure { step: Step::ResponseTimeout, reason }));
+            }
+            if let Ok(answer) = tokio::time::timeout(limit - waited, answer.as_mut()).await {
+                return answer;
+            }
+        }
     }
 
     async fn send_http2(
@@ -380,15 +403,22 @@ fn to_http1(mut parts: http::request::Parts) -> http::request::Parts {
 
 /// A recording that both bodies of an exchange report to.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<Option<Recording>>>);
+struct Shared(Arc<SharedRecording>);
+
+struct SharedRecording {
+    recording: Mutex<Option<Recording>>,
+    /// When the request had passed in whole.
+    request_done: OnceLock<Instant>,
+}
 
 impl Shared {
     fn new(recording: Recording) -> Self {
-        Shared(Arc::new(Mutex::new(Some(recording))))
+        let recording = Mutex::new(Some(recording));
+        Shared(Arc::new(SharedRecording { recording, request_done: OnceLock::new() }))
     }
 
     fn with(&self, act: impl FnOnce(&mut Recording)) {
-        if let Ok(mut guard) = self.0.lock()
+        if let Ok(mut guard) = self.0.recording.lock()
             && let Some(recording) = guard.as_mut()
         {
             act(recording);
@@ -396,14 +426,25 @@ impl Shared {
     }
 
     fn finish(&self, outcome: Outcome) {
-        if let Some(recording) = self.0.lock().ok().and_then(|mut guard| guard.take()) {
+        if let Some(recording) = self.0.recording.lock().ok().and_then(|mut guard| guard.take()) {
             recording.finish(outcome);
         }
     }
 
+    fn request_done(&self) {
+        // Only the first time counts.
+        let _ = self.0.request_done.set(Instant::now());
+        self.with(Recording::request_done);
+    }
+
+    /// How long ago the request ended; `None` while it is still passing.
+    fn waited(&self) -> Option<Duration> {
+        self.0.request_done.get().map(Instant::elapsed)
+    }
+
     /// Sends the exchange off if both its messages have passed.
     fn settle(&self) {
-        let done = self.0.lock().ok().is_some_and(|guard| guard.as_ref().is_some_and(Recording::is_done));
+        let done = self.0.recording.lock().ok().is_some_and(|guard| guard.as_ref().is_some_and(Recording::is_done));
         if done {
             self.finish(Outcome::Complete);
         }
@@ -443,8 +484,10 @@ impl<B> Passed<B> {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let is_response = self.is_response;
-        self.recording.with(|recording| if is_response { recording.response_done() } else { recording.request_done() });
+        match self.is_response {
+            true => self.recording.with(Recording::response_done),
+            false => self.recording.request_done(),
+        }
         self.recording.settle();
     }
 }
