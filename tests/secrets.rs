@@ -54,14 +54,20 @@ impl Vault {
     }
 }
 
-/// Every piece of every spelling of the secrets, by its length.
+/// Every piece of every spelling of the secrets, by its first bytes.
 struct Pieces {
-    by_length: HashMap<usize, HashMap<Vec<u8>, (String, String)>>,
+    by_start: HashMap<[u8; PIECE], Vec<Piece>>,
+}
+
+struct Piece {
+    spelled: Vec<u8>,
+    place: String,
+    secret: String,
 }
 
 impl Pieces {
     fn of(secrets: &[(String, String)]) -> Self {
-        let mut pieces = Pieces { by_length: HashMap::new() };
+        let mut pieces = Pieces { by_start: HashMap::new() };
         for (place, secret) in secrets {
             let bytes = secret.as_bytes();
             let reversed: String = secret.chars().rev().collect();
@@ -84,10 +90,12 @@ impl Pieces {
     }
 
     fn add(&mut self, spelled: &[u8], length: usize, place: &str, secret: &str) {
-        let known = self.by_length.entry(length).or_default();
         for window in spelled.windows(length) {
             // Without regard to case, since names are written in lower case here and there.
-            known.insert(window.to_ascii_lowercase(), (place.to_owned(), secret.to_owned()));
+            let spelled = window.to_ascii_lowercase();
+            let start = *spelled.first_chunk().unwrap();
+            let piece = Piece { spelled, place: place.to_owned(), secret: secret.to_owned() };
+            self.by_start.entry(start).or_default().push(piece);
         }
     }
 
@@ -95,15 +103,16 @@ impl Pieces {
     fn found_in(&self, name: &str, text: &[u8]) -> Vec<String> {
         let lower = text.to_ascii_lowercase();
         let mut found = HashMap::new();
-        for (length, known) in &self.by_length {
-            for (at, window) in lower.windows(*length).enumerate() {
-                if let Some((place, secret)) = known.get(window) {
-                    found.entry(place.clone()).or_insert_with(|| {
-                        let around = &text[at.saturating_sub(160)..(at + length + 60).min(text.len())];
-                        let around = String::from_utf8_lossy(around);
-                        format!("{name} tells of {secret:?} ({place}):\n    …{}…", around.escape_debug())
-                    });
-                }
+        for at in 0..lower.len() {
+            let rest = &lower[at..];
+            let Some(start) = rest.first_chunk() else { break };
+            let pieces = self.by_start.get(start).into_iter().flatten();
+            for piece in pieces.filter(|piece| rest.starts_with(&piece.spelled)) {
+                found.entry(&piece.place).or_insert_with(|| {
+                    let around = &text[at.saturating_sub(160)..(at + piece.spelled.len() + 60).min(text.len())];
+                    let around = String::from_utf8_lossy(around);
+                    format!("{name} tells of {:?} ({}):\n    …{}…", piece.secret, piece.place, around.escape_debug())
+                });
             }
         }
         found.into_values().collect()
@@ -686,8 +695,10 @@ fn nothing_acts_on_the_terminal(format: &str) {
             let is_mark =
                 matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
             let is_mark = is_mark || matches!(char, '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-            let around: String = text[..at].chars().rev().take(100).collect::<Vec<_>>().into_iter().rev().collect();
-            assert!(!char.is_control() && !is_mark, "{name} has {char:?} behind {around:?}");
+            assert!(!char.is_control() && !is_mark, "{name} has {char:?} behind {:?}", {
+                let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
+                &text[start..at]
+            });
         }
         if name == "the record" {
             assert_eq!(text.lines().count(), all.len(), "an exchange is a line");
