@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::redact::Redactor;
-use super::view::{Offered, View};
+use super::view::{Offered, OfferedIn, View};
 use super::{Outcome, Timing};
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
-use crate::wire::{HeadDefectKind, RawHead};
+use crate::wire::{Field, HeadDefectKind, RawHead};
 
 /// The name of the schema.
 pub const SCHEMA: &str = "authtap/1";
@@ -443,7 +443,7 @@ fn request<'a>(view: &'a View<'a>) -> Request<'a> {
         target: redactor.target(view.target()),
         version: request.version.as_str(),
         authority: view.authority().map(|authority| redactor.authority(&authority)),
-        headers: headers(&request.head, redactor),
+        headers: request_headers(view),
         credentials: view.offered().iter().map(|offered| credential(offered, redactor)).collect(),
         body_bytes: request.body.size,
         trailers: request.trailers.as_ref().map(|head| headers(head, redactor)).unwrap_or_default(),
@@ -477,7 +477,25 @@ fn response<'a>(view: &'a View<'a>, response: &'a super::Response) -> Response<'
     }
 }
 
+/// The fields of a request; what was read of its credentials is not read again.
+fn request_headers(view: &View<'_>) -> Vec<(String, String)> {
+    let redactor = view.redactor();
+    let is_read =
+        |offered: &&Offered| matches!(offered.place, OfferedIn::Authorization | OfferedIn::ProxyAuthorization);
+    headers_with(view.request(), redactor, |field| {
+        let offered = view.offered().iter().filter(is_read).find(|offered| offered.field == Some(field.index));
+        match offered {
+            Some(offered) => redactor.field_with(field.name, field.value, &offered.credentials),
+            None => redactor.field(field.name, field.value),
+        }
+    })
+}
+
 fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {
+    headers_with(head, redactor, |field| redactor.field(field.name, field.value))
+}
+
+fn headers_with(head: &RawHead, redactor: &Redactor, value: impl Fn(&Field<'_>) -> String) -> Vec<(String, String)> {
     let has_no_colon = |index: usize| {
         let defects = head.defects().iter();
         defects.clone().any(|defect| defect.kind == HeadDefectKind::NoColon && defect.field == Some(index))
@@ -488,7 +506,7 @@ fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {
                 true => redactor.line(field.line),
                 false => redactor.name(field.name).into_owned(),
             };
-            (name, redactor.field(field.name, field.value))
+            (name, value(&field))
         })
         .collect()
 }

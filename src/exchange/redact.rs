@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use super::names;
 use crate::auth::token::is_token;
-use crate::auth::{AuthParam, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges};
+use crate::auth::{
+    AuthParam, Credentials, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges, parse_credentials,
+};
 
 /// Decides what is shown.
 pub struct Redactor {
@@ -43,7 +45,7 @@ impl Redactor {
     /// The value of a field as it may be shown, in the form of records: `Bearer <redacted fp=3fa9c1d2 len=812>`.
     pub fn field(&self, name: &[u8], value: &[u8]) -> String {
         let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
-        if self.all || self.shown.contains(&lower) {
+        if self.shows(&lower) {
             return String::from_utf8_lossy(value).into_owned();
         }
         if names::is_safe_field(name) {
@@ -51,10 +53,25 @@ impl Redactor {
         }
         match lower.as_str() {
             "www-authenticate" | "proxy-authenticate" => self.challenge(value),
-            "authorization" | "proxy-authorization" => self.credentials(value),
+            "authorization" | "proxy-authorization" => {
+                let value = Bytes::copy_from_slice(value);
+                self.credentials(&value, &parse_credentials(&value))
+            }
             "location" | "content-location" | "referer" => self.target(value),
             _ => self.secret(value),
         }
+    }
+
+    /// The value of a field whose credentials were read already, as [`Self::field`] shows it.
+    pub fn field_with(&self, name: &[u8], value: &[u8], parsed: &Credentials) -> String {
+        match self.shows(&String::from_utf8_lossy(name).to_ascii_lowercase()) {
+            true => String::from_utf8_lossy(value).into_owned(),
+            false => self.credentials(value, parsed),
+        }
+    }
+
+    fn shows(&self, lower_name: &str) -> bool {
+        self.all || self.shown.contains(lower_name)
     }
 
     /// The value of a field that is known to hold no secret, unless somebody put one there: in its user information, in
@@ -112,14 +129,12 @@ impl Redactor {
     }
 
     /// Scheme and fingerprint of the value of Authorization.
-    fn credentials(&self, value: &[u8]) -> String {
-        let value = Bytes::copy_from_slice(value);
-        let parsed = crate::auth::parse_credentials(&value);
+    fn credentials(&self, value: &[u8], parsed: &Credentials) -> String {
         let scheme = parsed.scheme_as_sent.as_str();
         let rest = value.get(parsed.secret_at.min(value.len())..).unwrap_or_default();
         match (scheme, rest.is_empty()) {
             ("", true) => String::new(),
-            ("", false) => self.secret(&value),
+            ("", false) => self.secret(value),
             (scheme, true) => scheme.to_owned(),
             (scheme, false) => format!("{scheme} {}", self.mask(&parsed.secret)),
         }
