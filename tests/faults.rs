@@ -417,7 +417,7 @@ fn a_flood_of_requests_that_nobody_answers_is_held_back() {
         // Takes all that it is sent, and answers nothing.
         conn.read_to_end();
     });
-    let tap = Tap::start(&origin.url());
+    let tap = Tap::start_with(&origin.url(), &["--idle-timeout", "2s"]);
     let mut client = Client::connect(tap.addr());
     client.stream().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let many = GET.repeat(1000);
@@ -425,6 +425,9 @@ fn a_flood_of_requests_that_nobody_answers_is_held_back() {
     assert!(stuck, "10 million requests were taken");
     let peak = tap.peak_memory_kib();
     assert!(peak < 100 * 1024, "{peak} KiB");
+    // Nor can it hold on to its connection for ever.
+    let end = client.read_until_gone();
+    assert!(end.starts_with(b"HTTP/1.1 504 "), "{}", end.escape_ascii());
 }
 
 /// The descriptors that the tap has open.

@@ -47,6 +47,7 @@ where
             let listener = TcpListener::from_std(listener).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 if let Ok(connection) = h2::server::handshake(stream).await {
                     tokio::spawn(script(connection));
                 }
@@ -74,7 +75,9 @@ where
 }
 
 async fn connect(tap: SocketAddr) -> (SendRequest<Bytes>, impl Future<Output = Result<(), h2::Error>>) {
-    h2::client::handshake(TcpStream::connect(tap).await.unwrap()).await.unwrap()
+    let stream = TcpStream::connect(tap).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    h2::client::handshake(stream).await.unwrap()
 }
 
 /// A client whose connection is driven beside the test.

@@ -230,9 +230,15 @@ impl Relay {
         Poll::Pending
     }
 
+    fn no_answer(&self) -> Failure {
+        let waited = self.limits.response_timeout.unwrap_or(self.limits.idle_timeout);
+        Failure { step: FailedStep::ResponseTimeout, reason: format!("nothing came within {waited:?}") }
+    }
+
     /// The end of a connection on which both sides are done, or one does not do its part.
     fn done(&self) -> End {
         let failure = match (self.up_state, self.down_state) {
+            (State::Open, State::Open) => self.no_answer(),
             (State::Failed, State::Open) => Failure { step: FailedStep::Send, reason: NOT_TAKEN.to_owned() },
             _ => Failure { step: FailedStep::Closed, reason: "closed before the first byte".to_owned() },
         };
@@ -268,10 +274,11 @@ impl Relay {
             return Some(LINGER);
         }
         // An answer of the tap's own may not come before what the client has yet to read of earlier ones.
-        if self.observer.awaits_answer() && self.down.is_drained() {
+        if self.limits.response_timeout.is_some() && self.observer.awaits_answer() && self.down.is_drained() {
             return self.limits.response_timeout;
         }
-        self.is_idle().then_some(self.limits.idle_timeout)
+        // A client whose requests are not read any more can't be seen to leave, so this can't go on for ever.
+        (self.is_idle() || self.observer.is_full()).then_some(self.limits.idle_timeout)
     }
 
     fn timed_out(&mut self) -> End {
@@ -282,9 +289,7 @@ impl Relay {
         if !waits || self.up_state == State::Failed || !self.observer.awaits_answer() {
             return self.done();
         }
-        let waited = self.limits.response_timeout.unwrap_or_default();
-        let failure = Failure { step: FailedStep::ResponseTimeout, reason: format!("nothing came within {waited:?}") };
-        End::Refused(failure)
+        End::Refused(self.no_answer())
     }
 }
 
