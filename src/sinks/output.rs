@@ -30,7 +30,15 @@ pub struct Output {
     batch: Vec<u8>,
     sender: Option<SyncSender<Vec<u8>>>,
     ended: Receiver<()>,
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// Lines, counted by both threads.
+#[derive(Default)]
+struct Counts {
+    lost: AtomicU64,
+    /// Handed over, and neither written nor lost so far.
+    waiting: AtomicU64,
 }
 
 impl Output {
@@ -58,16 +66,17 @@ impl Output {
     pub fn start(name: String, sink: impl Write + Send + 'static) -> io::Result<Self> {
         let (sender, receiver) = sync_channel::<Vec<u8>>(BATCHES);
         let (tell, ended) = sync_channel(1);
-        let lost = Arc::new(AtomicU64::new(0));
-        let mut writer = Writer { name, sink, lost: lost.clone(), failed: None, within_line: false };
+        let counts = Arc::new(Counts::default());
+        let mut writer = Writer { name, sink, counts: counts.clone(), failed: None, within_line: false };
         thread::Builder::new().name("output".to_owned()).spawn(move || {
             for batch in receiver {
                 writer.write(&batch);
+                writer.counts.waiting.fetch_sub(lines_in(&batch), Ordering::Relaxed);
             }
             // Nobody listens any more when the program did not want to wait.
             let _ = tell.send(());
         })?;
-        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, lost })
+        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, counts })
     }
 
     /// Adds whole lines.
@@ -84,18 +93,19 @@ impl Output {
             return;
         }
         let batch = std::mem::take(&mut self.batch);
+        let lines = lines_in(&batch);
+        self.counts.waiting.fetch_add(lines, Ordering::Relaxed);
         if let Some(sender) = &self.sender
-            && let Err(error) = sender.try_send(batch)
+            && sender.try_send(batch).is_err()
         {
-            let (std::sync::mpsc::TrySendError::Full(batch) | std::sync::mpsc::TrySendError::Disconnected(batch)) =
-                error;
-            self.lost.fetch_add(lines_in(&batch), Ordering::Relaxed);
+            self.counts.waiting.fetch_sub(lines, Ordering::Relaxed);
+            self.counts.lost.fetch_add(lines, Ordering::Relaxed);
         }
     }
 
     /// How many lines were lost so far.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.counts.lost.load(Ordering::Relaxed)
     }
 
     /// Writes what is left, as far as the reader takes it. Gives the number of lines that were lost in all.
@@ -104,6 +114,7 @@ impl Output {
         self.sender = None;
         if self.ended.recv_timeout(GOODBYE).is_err() {
             tracing::warn!("an output did not take its last lines in time");
+            return self.lost() + self.counts.waiting.load(Ordering::Relaxed);
         }
         self.lost()
     }
@@ -112,7 +123,7 @@ impl Output {
 struct Writer<W> {
     name: String,
     sink: W,
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     failed: Option<Instant>,
     /// Whether the last thing written was a part of a line.
     within_line: bool,
@@ -121,7 +132,7 @@ struct Writer<W> {
 impl<W: Write> Writer<W> {
     fn write(&mut self, batch: &[u8]) {
         if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
-            self.lost.fetch_add(lines_in(batch), Ordering::Relaxed);
+            self.counts.lost.fetch_add(lines_in(batch), Ordering::Relaxed);
             return;
         }
         let mut left = batch;
@@ -137,7 +148,7 @@ impl<W: Write> Writer<W> {
             Err(error) => {
                 let written = batch.len() - left.len();
                 self.within_line = written > 0 && batch.get(written - 1) != Some(&b'\n');
-                self.lost.fetch_add(lines_in(left), Ordering::Relaxed);
+                self.counts.lost.fetch_add(lines_in(left), Ordering::Relaxed);
                 if self.failed.replace(Instant::now()).is_none() {
                     tracing::error!(
                         "cannot write {}: {error}; traffic goes on, what is lost is counted, and it is tried again",
@@ -225,6 +236,14 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_nobody_takes_at_the_end_is_lost() {
+        let (_go, wait): (Sender<()>, _) = channel();
+        let mut output = Output::start("a pipe".to_owned(), Stopped(wait)).unwrap();
+        output.put(b"one\ntwo\n");
+        assert_eq!(output.finish(), 2);
     }
 
     #[test]

@@ -108,7 +108,11 @@ impl Client {
 
     /// Says that nothing more will come, and goes on listening.
     pub fn close_write(&mut self) -> &mut Self {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        match self.stream.shutdown(Shutdown::Write) {
+            // The peer reset the connection already; reading will tell.
+            Err(error) if error.kind() == ErrorKind::NotConnected => {}
+            result => result.unwrap(),
+        }
         self
     }
 
