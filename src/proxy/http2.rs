@@ -4,25 +4,26 @@
 //! Trailers, flow control and resets pass through: an error that hyper hands over from one side keeps its code when it
 //! is handed to the other.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::{http1, http2};
-use hyper::http::{self, HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper::http::{self, HeaderName, HeaderValue, Request, Response, Uri};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{oneshot, watch};
 
 use super::ListeningTap;
+use super::http1_pool::Http1Pool;
+use super::hyper_error::{SendError, failure_of};
+use super::passed::{Passed, PassedBody, Shared, fields};
 use super::recorder::{Began, Connection, Recording};
 use super::reply::Reply;
 use super::stream::{Rewound, Stream};
-use super::upstream::{self, Connected};
+use super::upstream::Connected;
 use crate::exchange::{self, Edit, Failure, Outcome, Step, UpstreamSide, Version};
 use crate::wire::RawHead;
 
@@ -30,9 +31,9 @@ use crate::wire::RawHead;
 const HEADER_LIST: u32 = 256 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-const STREAMS: u32 = 256;
+/// Streams that a client may have open at once, and so connections that stand in for them.
+pub(super) const STREAMS: u32 = 256;
 
-type PassedBody = Passed<Incoming>;
 type AnswerBody = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// Where the requests of a connection go.
@@ -72,7 +73,7 @@ impl Backend {
 
     /// HTTP/1, since the upstream has nothing else.
     pub(super) fn http1(tap: Arc<ListeningTap>) -> Self {
-        Backend::Http1(Arc::new(Http1Pool { tap, idle: Mutex::new(Vec::new()) }))
+        Backend::Http1(Arc::new(Http1Pool::new(tap)))
     }
 }
 
@@ -256,57 +257,11 @@ impl Requests {
     }
 }
 
-/// Why there is no answer.
-enum SendError {
-    /// The upstream reset the stream; the client's gets the same code.
-    Reset(hyper::Error),
-    /// There is no connection; the client is told so.
-    Failed(Failure),
-}
-
-impl SendError {
-    fn of(error: hyper::Error) -> Self {
-        match reset_code(&error) {
-            Some(_) => SendError::Reset(error),
-            None => SendError::Failed(failure_of(&error)),
-        }
-    }
-}
-
-/// The code of a reset that the peer sent, if that is what the error is.
-fn reset_code(error: &(dyn std::error::Error + 'static)) -> Option<h2::Reason> {
-    let mut source = Some(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason();
-        }
-        source = error.source();
-    }
-    None
-}
-
-fn failure_of(error: &hyper::Error) -> Failure {
-    let (step, reason) = match reset_code(error) {
-        Some(code) => (Step::Reset, format!("HTTP/2 error {code:?}")),
-        None if error.is_timeout() => (Step::ResponseTimeout, "no answer in time".to_owned()),
-        None if error.is_parse() => (Step::Malformed, "the answer can't be read".to_owned()),
-        None if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => {
-            (Step::Closed, "the connection was closed".to_owned())
-        }
-        None => (Step::Closed, "the connection broke".to_owned()),
-    };
-    Failure { step, reason }
-}
-
 fn response_head<B>(response: &Response<B>, version: Version) -> RawHead {
     let status = response.status();
     let reason = status.canonical_reason().filter(|_| version != Version::Http2).unwrap_or_default();
     let start_line = format!("{} {} {reason}", version.as_str(), status.as_u16());
     RawHead::from_fields(start_line.trim_end(), fields(response.headers()))
-}
-
-fn fields(map: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
 fn own_response(reply: Reply) -> Response<AnswerBody> {
@@ -319,230 +274,4 @@ fn own_response(reply: Reply) -> Response<AnswerBody> {
         }
     }
     response
-}
-
-/// HTTP/1 connections of one HTTP/2 client, kept while they are idle.
-pub(super) struct Http1Pool {
-    tap: Arc<ListeningTap>,
-    idle: Mutex<Vec<(http1::SendRequest<PassedBody>, UpstreamSide)>>,
-}
-
-/// The fields that HTTP/2 does not have and must not get (RFC 9113 8.2.2).
-const CONNECTION_FIELDS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-
-impl Http1Pool {
-    async fn send(
-        self: &Arc<Self>,
-        parts: http::request::Parts,
-        body: PassedBody,
-        recording: &Shared,
-    ) -> Result<Response<Incoming>, SendError> {
-        let (mut sender, side) = self.sender(recording).await.map_err(SendError::Failed)?;
-        recording.with(|recording| recording.set_upstream(side.clone()));
-        let request = Request::from_parts(to_http1(parts), body);
-        let mut response = sender.send_request(request).await.map_err(|error| SendError::Failed(failure_of(&error)))?;
-        for name in CONNECTION_FIELDS {
-            response.headers_mut().remove(name);
-        }
-        let pool = self.clone();
-        // The connection is free again when the answer's body has passed.
-        tokio::spawn(async move {
-            if sender.ready().await.is_ok()
-                && let Ok(mut idle) = pool.idle.lock()
-                && idle.len() < STREAMS as usize
-            {
-                idle.push((sender, UpstreamSide { reused: true, ..side }));
-            }
-        });
-        Ok(response)
-    }
-
-    async fn sender(&self, recording: &Shared) -> Result<(http1::SendRequest<PassedBody>, UpstreamSide), Failure> {
-        loop {
-            let Some((sender, side)) = self.idle.lock().ok().and_then(|mut idle| idle.pop()) else { break };
-            if !sender.is_closed() {
-                return Ok((sender, side));
-            }
-        }
-        let offer = [b"http/1.1".to_vec()];
-        let connected = upstream::connect(&self.tap.target, &offer, &self.tap.limits).await?;
-        recording.with(|recording| recording.connected_in(connected.took));
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(connected.stream))
-            .await
-            .map_err(|error| failure_of(&error))?;
-        tokio::spawn(async move {
-            // What broke it, the exchange learns for itself.
-            let _ = connection.await;
-        });
-        Ok((sender, connected.side))
-    }
-}
-
-/// A request of HTTP/2 in the form of HTTP/1: `:authority` becomes Host, and Cookie is one line (RFC 9113 8.2.3).
-fn to_http1(mut parts: http::request::Parts) -> http::request::Parts {
-    parts.version = http::Version::HTTP_11;
-    if let Some(authority) = parts.uri.authority()
-        && !parts.headers.contains_key(header::HOST)
-        && let Ok(host) = HeaderValue::try_from(authority.as_str())
-    {
-        parts.headers.insert(header::HOST, host);
-    }
-    let crumbs: Vec<&[u8]> = parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1
-        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-    {
-        parts.headers.insert(header::COOKIE, cookie);
-    }
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    if let Ok(uri) = target.parse() {
-        parts.uri = uri;
-    }
-    parts
-}
-
-/// A recording that both bodies of an exchange report to.
-#[derive(Clone)]
-struct Shared(Arc<SharedRecording>);
-
-struct SharedRecording {
-    recording: Mutex<Option<Recording>>,
-    /// When the request had passed in whole.
-    request_done: OnceLock<Instant>,
-}
-
-impl Shared {
-    fn new(recording: Recording) -> Self {
-        let recording = Mutex::new(Some(recording));
-        Shared(Arc::new(SharedRecording { recording, request_done: OnceLock::new() }))
-    }
-
-    fn with(&self, act: impl FnOnce(&mut Recording)) {
-        if let Ok(mut guard) = self.0.recording.lock()
-            && let Some(recording) = guard.as_mut()
-        {
-            act(recording);
-        }
-    }
-
-    fn finish(&self, outcome: Outcome) {
-        if let Some(recording) = self.0.recording.lock().ok().and_then(|mut guard| guard.take()) {
-            recording.finish(outcome);
-        }
-    }
-
-    fn request_done(&self) {
-        // Only the first time counts.
-        let _ = self.0.request_done.set(Instant::now());
-        self.with(Recording::request_done);
-    }
-
-    /// How long ago the request ended; `None` while it is still passing.
-    fn waited(&self) -> Option<Duration> {
-        self.0.request_done.get().map(Instant::elapsed)
-    }
-
-    /// Sends the exchange off if both its messages have passed.
-    fn settle(&self) {
-        let done = self.0.recording.lock().ok().is_some_and(|guard| guard.as_ref().is_some_and(Recording::is_done));
-        if done {
-            self.finish(Outcome::Complete);
-        }
-    }
-}
-
-/// A body on its way through, and the recording that it is counted in.
-pub(super) struct Passed<B> {
-    body: B,
-    recording: Shared,
-    is_response: bool,
-    ended: bool,
-}
-
-impl<B: Body> Passed<B> {
-    fn request(body: B, recording: Shared) -> Self {
-        let mut passed = Passed { body, recording, is_response: false, ended: false };
-        passed.end_if_empty();
-        passed
-    }
-
-    fn response(body: B, recording: Shared) -> Self {
-        let mut passed = Passed { body, recording, is_response: true, ended: false };
-        passed.end_if_empty();
-        passed
-    }
-
-    fn end_if_empty(&mut self) {
-        if self.body.is_end_stream() {
-            self.end();
-        }
-    }
-}
-
-impl<B> Passed<B> {
-    fn end(&mut self) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        match self.is_response {
-            true => self.recording.with(Recording::response_done),
-            false => self.recording.request_done(),
-        }
-        self.recording.settle();
-    }
-}
-
-impl<B> Body for Passed<B>
-where
-    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let is_response = self.is_response;
-        match &frame {
-            Some(Ok(frame)) => {
-                self.recording.with(|recording| note_frame(recording, frame, is_response));
-                self.end_if_empty();
-            }
-            Some(Err(error)) if is_response => {
-                self.ended = true;
-                self.recording.finish(Outcome::UpstreamFailed(failure_of(error)));
-            }
-            Some(Err(_)) => self.recording.finish(Outcome::ClientGone),
-            None => self.end(),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-fn note_frame(recording: &mut Recording, frame: &Frame<Bytes>, is_response: bool) {
-    if let Some(data) = frame.data_ref() {
-        if is_response { recording.response_body(data) } else { recording.request_body(data) }
-    } else if let Some(trailers) = frame.trailers_ref() {
-        let head = RawHead::from_fields("", fields(trailers));
-        if is_response { recording.response_trailers(head) } else { recording.request_trailers(head) }
-    }
-}
-
-/// A request body that is dropped was not read to its end: the upstream answered without it, or the stream was reset.
-impl<B> Drop for Passed<B> {
-    fn drop(&mut self) {
-        if !self.is_response {
-            self.end();
-        }
-    }
 }

@@ -6,8 +6,11 @@
 mod buffers;
 mod downstream;
 mod flow;
+mod http1_pool;
 mod http2;
+mod hyper_error;
 mod observer;
+mod passed;
 mod recorder;
 mod relay;
 mod reply;

@@ -1,0 +1,99 @@
+//! HTTP/1 connections for a client of HTTP/2, where the upstream has nothing else.
+
+use std::sync::{Arc, Mutex};
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::http::{HeaderValue, Request, Response, Version, header, request};
+use hyper_util::rt::TokioIo;
+
+use super::ListeningTap;
+use super::http2::STREAMS;
+use super::hyper_error::{SendError, failure_of};
+use super::passed::{PassedBody, Shared};
+use super::upstream;
+use crate::exchange::{Failure, UpstreamSide};
+
+/// HTTP/1 connections of one HTTP/2 client, kept while they are idle.
+pub(super) struct Http1Pool {
+    tap: Arc<ListeningTap>,
+    idle: Mutex<Vec<(http1::SendRequest<PassedBody>, UpstreamSide)>>,
+}
+
+/// The fields that HTTP/2 does not have and must not get (RFC 9113 8.2.2).
+const CONNECTION_FIELDS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
+impl Http1Pool {
+    pub(super) fn new(tap: Arc<ListeningTap>) -> Self {
+        Http1Pool { tap, idle: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        parts: request::Parts,
+        body: PassedBody,
+        recording: &Shared,
+    ) -> Result<Response<Incoming>, SendError> {
+        let (mut sender, side) = self.sender(recording).await.map_err(SendError::Failed)?;
+        recording.with(|recording| recording.set_upstream(side.clone()));
+        let request = Request::from_parts(to_http1(parts), body);
+        let mut response = sender.send_request(request).await.map_err(|error| SendError::Failed(failure_of(&error)))?;
+        for name in CONNECTION_FIELDS {
+            response.headers_mut().remove(name);
+        }
+        let pool = self.clone();
+        // The connection is free again when the answer's body has passed.
+        tokio::spawn(async move {
+            if sender.ready().await.is_ok()
+                && let Ok(mut idle) = pool.idle.lock()
+                && idle.len() < STREAMS as usize
+            {
+                idle.push((sender, UpstreamSide { reused: true, ..side }));
+            }
+        });
+        Ok(response)
+    }
+
+    async fn sender(&self, recording: &Shared) -> Result<(http1::SendRequest<PassedBody>, UpstreamSide), Failure> {
+        loop {
+            let Some((sender, side)) = self.idle.lock().ok().and_then(|mut idle| idle.pop()) else { break };
+            if !sender.is_closed() {
+                return Ok((sender, side));
+            }
+        }
+        let offer = [b"http/1.1".to_vec()];
+        let connected = upstream::connect(&self.tap.target, &offer, &self.tap.limits).await?;
+        recording.with(|recording| recording.connected_in(connected.took));
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(connected.stream))
+            .await
+            .map_err(|error| failure_of(&error))?;
+        tokio::spawn(async move {
+            // What broke it, the exchange learns for itself.
+            let _ = connection.await;
+        });
+        Ok((sender, connected.side))
+    }
+}
+
+/// A request of HTTP/2 in the form of HTTP/1: `:authority` becomes Host, and Cookie is one line (RFC 9113 8.2.3).
+fn to_http1(mut parts: request::Parts) -> request::Parts {
+    parts.version = Version::HTTP_11;
+    if let Some(authority) = parts.uri.authority()
+        && !parts.headers.contains_key(header::HOST)
+        && let Ok(host) = HeaderValue::try_from(authority.as_str())
+    {
+        parts.headers.insert(header::HOST, host);
+    }
+    let crumbs: Vec<&[u8]> = parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        parts.headers.insert(header::COOKIE, cookie);
+    }
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    if let Ok(uri) = target.parse() {
+        parts.uri = uri;
+    }
+    parts
+}
