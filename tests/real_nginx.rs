@@ -8,7 +8,7 @@ use common::canaries::{API_KEY, BEARER_TOKEN, PASSWORD, WRONG_PASSWORD};
 use common::head::answer;
 use common::record::{
     assert_finding, assert_no_alarm, assert_ok, assert_outcome, assert_status, assert_untouched, assert_verdict,
-    header_names, header_values, scheme,
+    findings, header_names, header_values, scheme,
 };
 use common::{Nginx, Origin, Server, Tap, cert, curl};
 
@@ -136,9 +136,13 @@ fn auth_request_without_a_challenge_leaves_the_client_without_one() {
     assert_eq!(result.header("www-authenticate"), None);
     curl(&["--oauth2-bearer", BEARER_TOKEN, &tap.url("/hello")]).assert_status(401);
 
-    for record in tap.records(2) {
-        // curl is no client that waits for a challenge, so the cause is not shown to be its lack.
-        assert_finding(&record, "challenge-missing", "warning");
+    let records = tap.records(2);
+    // curl is no client that waits for a challenge, so the cause is not shown to be its lack.
+    assert_finding(&records[0], "challenge-missing", "warning");
+    // Where credentials were sent, their refusal is what matters, and the missing challenge stands beside it.
+    assert_finding(&records[1], "credentials-rejected", "error");
+    assert!(findings(&records[1]).iter().any(|finding| finding["rule"] == "challenge-missing"), "{:#}", records[1]);
+    for record in records {
         assert_eq!(record["response"]["challenges"].as_array().map_or(0, Vec::len), 0);
     }
 }

@@ -20,10 +20,10 @@ pub static RULE: Rule = Rule {
     fix: "Send at least one challenge with each 401, such as `WWW-Authenticate: Bearer realm=\"api\"`, and \
           Proxy-Authenticate with each 407. Look also for a gateway that takes the header out of the answer.",
     spec: &[Spec::rfc(9110, "15.5.2"), Spec::rfc(9110, "15.5.8"), Spec::rfc(9110, "11.6.1")],
-    supersedes: &["credentials-rejected"],
+    supersedes: &[],
     examples: &[
         Example::fires("a bare 401", BARE),
-        Example::fires("a bare 401 to credentials", SENT),
+        Example::fires_beside("a bare 401 to credentials", SENT),
         Example::fires("a client that waits to be asked", GIT),
         Example::fires("an MCP client, which looks for the login server there", MCP),
         Example::fires("a header without a challenge in it", EMPTY),
@@ -53,7 +53,8 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     }
     let empty = fields.next();
     let what = if empty.is_some() { format!("{name} is empty") } else { format!("no {name}") };
-    let waiting = waiting_client(view);
+    // Who sent credentials did not wait, and the refusal of these is another matter.
+    let waiting = waiting_client(view).filter(|_| view.main_credentials().is_none());
     let severity = if waiting.is_some() { Severity::Error } else { Severity::Warning };
     let summary = format!("the server refused, but did not say how to log in: {what}");
     let found = RULE.found(Certainty::Certain, summary).at(At::Backend).header(name).severity(severity);

@@ -4,7 +4,7 @@ use super::place_of_challenges;
 use crate::auth::parse_challenges;
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::evidence::clip;
+use crate::rules::evidence::{clip, with_credentials};
 use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
 use crate::wire::head::Field;
 
@@ -26,12 +26,13 @@ pub static RULE: Rule = Rule {
             "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html",
         ),
     ],
-    supersedes: &["challenge-missing", "credentials-rejected"],
+    supersedes: &["challenge-missing"],
     examples: &[
         Example::fires("renamed by API Gateway", REMAPPED),
         Example::fires("a proxy's challenge on a 401", PROXY),
         Example::fires("a misspelt name", MISSPELT),
         Example::fires("an origin's challenge on a 407", ORIGIN),
+        Example::fires_beside("renamed, and credentials came without being asked for", SENT),
         Example::quiet("Proxy-Authenticate on a 407", RIGHT),
         Example::quiet("both names are there", BOTH),
         Example::quiet("another name on a success", SUCCESS),
@@ -58,6 +59,11 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let found = RULE.found(Certainty::Certain, clip(&summary)).at(At::Backend).header(&name);
     let found = found.because_of(format!("response: {}, {name}: {}", response.status, clip(&value)), place);
     let found = found.because(format!("response: no {right}"));
+    // The client sent credentials without being asked, so that this is not why they were refused.
+    let found = match view.main_credentials() {
+        Some(offered) => with_credentials(found.severity(Severity::Warning), view, offered),
+        None => found,
+    };
     Some(if field.is("x-amzn-remapped-www-authenticate") {
         found.fix(
             "REST APIs of API Gateway rename this header when a backend or a Lambda integration sends it. Let the \
@@ -126,6 +132,14 @@ const ORIGIN: &str = "\
 > Host: api.example
 < HTTP/1.1 407 Proxy Authentication Required
 < WWW-Authenticate: Basic realm=\"proxy\"
+";
+
+const SENT: &str = "\
+> GET /prod/orders HTTP/1.1
+> Host: abc123.execute-api.eu-west-1.amazonaws.com
+> Authorization: Basic {basic user:correct-horse}
+< HTTP/1.1 401 Unauthorized
+< x-amzn-Remapped-WWW-Authenticate: Basic realm=\"orders\"
 ";
 
 const RIGHT: &str = "\

@@ -4,7 +4,7 @@ use crate::auth::Detail;
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
-use crate::rules::evidence::{called, clock, with_answer, with_credentials};
+use crate::rules::evidence::{called, clip, clock, with_answer, with_credentials};
 use crate::rules::normal::{self, Normal};
 use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
 
@@ -24,6 +24,7 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("a wrong password", PASSWORD),
         Example::fires("it worked until a moment ago", STOPPED),
+        Example::fires("refused without a challenge", BARE),
         Example::quiet("the client corrects the password", CORRECTED),
         Example::quiet("the token endpoint judges by its own rules", TOKEN_ENDPOINT),
     ],
@@ -48,6 +49,16 @@ const STOPPED: &str = r#"> GET /orders HTTP/1.1
 > Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 < HTTP/1.1 401 Unauthorized
 < WWW-Authenticate: Bearer error="invalid_token"
+"#;
+
+const BARE: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> X-Api-Key: 0b5a7c2e9d1f4a3c8e6b
+< HTTP/1.1 401 Unauthorized
+< Content-Type: application/json
+<
+< {"error":"wrong",
+<  "hint":"see the portal"}
 "#;
 
 const CORRECTED: &str = r#"> GET /orders HTTP/1.1
@@ -96,6 +107,7 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         (_, None) => (Certainty::Likely, format!("{what} went out whole and well-formed, and the server refuses it")),
     };
     let found = with_answer(with_credentials(RULE.found(certainty, summary), view, offered), view);
+    let found = with_words(found, view);
     let found = ruled_out(found.header(&offered.name), view, offered);
     vec![told_by_history(found, view, offered, memory)]
 }
@@ -108,6 +120,25 @@ fn judged<'v>(view: &'v View<'_>) -> Option<&'v Offered> {
     }
     let for_server = view.offered().iter().find(|offered| offered.place != OfferedIn::ProxyAuthorization);
     view.authorization().or(for_server).or(for_proxy)
+}
+
+/// Adds the beginning of what the server says in the body, in one line. A page for people says nothing of use there.
+fn with_words(found: Finding, view: &View<'_>) -> Finding {
+    const QUOTED: usize = 100;
+    let Some(text) = view.error_text() else { return found };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_page = line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("<html"))
+        || line.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
+    if line.is_empty() || is_page {
+        return found;
+    }
+    // Before it is cut: of a secret that is cut off, the rest would not be known again.
+    let shown = view.redactor().text(&view.without_echoes(line));
+    let mut quoted: String = shown.chars().take(QUOTED).collect();
+    if shown.chars().nth(QUOTED).is_some() {
+        quoted.push('…');
+    }
+    found.because(format!("body: {}", clip(&quoted)))
 }
 
 /// What was looked at and is not the cause, since that is half of the work.
