@@ -16,7 +16,8 @@ pub static RULE: Rule = Rule {
     title: "The credentials arrived, and the server does not take them",
     why: "No other rule found a fault: as far as this tap can see the credentials went out whole and well-formed, in a \
           form that the server asks for. What remains is what they are: a wrong password, a key of another environment, a \
-          token that was withdrawn or is meant for somebody else, or a server that checks with old keys.",
+          token that was withdrawn or is meant for somebody else, or a server that checks with old keys. A 403 is \
+          milder: there the server mostly knows who asks, and a right, a role or a scope is missing.",
     fix: "Try the same credentials directly against the server, past everything in between. If they fail there as well, \
           replace them. If they work, compare what arrives: put a second tap right before the server.",
     spec: &[Spec::rfc(9110, "15.5.2"), Spec::rfc(9110, "15.5.4")],
@@ -25,6 +26,10 @@ pub static RULE: Rule = Rule {
         Example::fires("a wrong password", PASSWORD),
         Example::fires("it worked until a moment ago", STOPPED),
         Example::fires("refused without a challenge", BARE),
+        Example::fires("403 from an API that knows who asks", RIGHTS),
+        Example::fires("the scope does not suffice", SCOPE),
+        Example::fires("S3 denies access", S3),
+        Example::quiet("403 by a limit of rate", LIMITED),
         Example::quiet("the client corrects the password", CORRECTED),
         Example::quiet("the token endpoint judges by its own rules", TOKEN_ENDPOINT),
     ],
@@ -59,6 +64,40 @@ const BARE: &str = r#"> GET /orders HTTP/1.1
 <
 < {"error":"wrong",
 <  "hint":"see the portal"}
+"#;
+
+const RIGHTS: &str = r#"> DELETE /orders/7 HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 403 Forbidden
+< Content-Type: application/json
+<
+< {"error":"forbidden"}
+"#;
+
+const SCOPE: &str = r#"> POST /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"RS256"} {"exp":1795530000,"scope":"orders:read"}}
+< HTTP/1.1 403 Forbidden
+< WWW-Authenticate: Bearer realm="orders", error="insufficient_scope", scope="orders:read orders:write"
+"#;
+
+const S3: &str = r#"> GET /bucket/a.txt HTTP/1.1
+> Host: s3.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 403 Forbidden
+< Content-Type: application/xml
+<
+< <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>
+"#;
+
+const LIMITED: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 403 Forbidden
+< Content-Type: application/json
+<
+< {"message":"You have exceeded a secondary rate limit. Please wait a few minutes."}
 "#;
 
 const CORRECTED: &str = r#"> GET /orders HTTP/1.1
@@ -98,18 +137,97 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         Some(_) => return Vec::new(),
         None => {}
     }
+    let found = if is_about_rights(view) { rights(view, offered) } else { refused(view, offered, memory) };
+    let found = with_answer(with_credentials(found.header(&offered.name), view, offered), view);
+    let found = ruled_out(with_words(found, view), view, offered);
+    vec![told_by_history(found, view, offered, memory)]
+}
+
+/// The answer 401 or 407, or a 403 that calls the token itself wrong.
+fn refused(view: &View<'_>, offered: &Offered, memory: &Memory) -> Finding {
     let what = called(view, offered);
     let history = memory.history(offered.fingerprint);
-    let worked = history.and_then(|history| history.last_accepted);
-    let (certainty, summary) = match (view.status(), worked) {
-        (403, _) => (Certainty::Possible, format!("{what} went out whole, and does not allow this")),
-        (_, Some(at)) => (Certainty::Likely, format!("{what} worked until {} and is refused since", clock(at))),
-        (_, None) => (Certainty::Likely, format!("{what} went out whole and well-formed, and the server refuses it")),
+    let summary = match history.and_then(|history| history.last_accepted) {
+        Some(at) => format!("{what} worked until {} and is refused since", clock(at)),
+        None => format!("{what} went out whole and well-formed, and the server refuses it"),
     };
-    let found = with_answer(with_credentials(RULE.found(certainty, summary), view, offered), view);
-    let found = with_words(found, view);
-    let found = ruled_out(found.header(&offered.name), view, offered);
-    vec![told_by_history(found, view, offered, memory)]
+    RULE.found(Certainty::Likely, summary)
+}
+
+/// Whether the answer is about what these credentials allow: 403, unless the server calls the token itself wrong.
+fn is_about_rights(view: &View<'_>) -> bool {
+    let mut challenges = view.challenges(false);
+    view.status() == 403 && !challenges.any(|challenge| challenge.param("error") == Some("invalid_token"))
+}
+
+/// 403 says that who asks is known, or does not matter, and may not (RFC 9110 15.5.4). Some servers also answer so to
+/// credentials that they do not take.
+fn rights(view: &View<'_>, offered: &Offered) -> Finding {
+    let what = called(view, offered);
+    let mut challenges = view.challenges(false);
+    if let Some(challenge) = challenges.find(|challenge| challenge.param("error") == Some("insufficient_scope")) {
+        let scope = challenge.params.iter().find(|param| param.name == "scope" && !param.value.is_empty());
+        let asked = scope.map(|scope| clip(&view.redactor().param(scope)));
+        let summary = match &asked {
+            // A longer list is in the evidence.
+            Some(asked) if asked.chars().count() <= 60 => {
+                format!("{what} lacks scope: the server asks for \"{asked}\"")
+            }
+            _ => format!("the server says that {what} lacks scope"),
+        };
+        let found = RULE.found(Certainty::Certain, summary).severity(Severity::Warning).at(At::Client);
+        let found = found.because("the server's error is insufficient_scope");
+        let found = match asked {
+            Some(asked) => found.because(format!("scope asked for: {asked}")),
+            None => found.because("scope asked for: the challenge names none"),
+        };
+        return with_scope_of_token(found, view, offered).fix(
+            "Ask the login server for a token with that scope, and see that this client and this user may have it. \
+             The credentials themselves are taken; a new token with the same scope is refused again.",
+        );
+    }
+    let summary = format!("403, not 401: {what} may be good, and only lack the right to do this");
+    let found = RULE.found(Certainty::Possible, summary).fix(
+        "Look up what right, role or scope this request needs, and whether these credentials have it; the server's log \
+         says more. If it answers 403 to wrong credentials as well, which a made-up value shows, check them next.",
+    );
+    found.severity(if speaks_of_rights(view) { Severity::Warning } else { Severity::Info })
+}
+
+/// Adds which scope the token has, where it says so.
+fn with_scope_of_token(found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
+    let Detail::Jwt(jwt) = &offered.credentials.detail else { return found };
+    match jwt.claims.as_ref().and_then(|claims| claims.scope.as_deref()) {
+        Some(scope) => found.because(clip(&format!("scope of the token: {}", view.redactor().text(scope)))),
+        None => found,
+    }
+}
+
+/// Whether a 403 has to do with who asks, as far as it can be seen: firewalls and limits of rate answer so too.
+fn speaks_of_rights(view: &View<'_>) -> bool {
+    const WORDS: [&str; 14] = [
+        "access denied",
+        "access_denied",
+        "accessdenied",
+        "api key",
+        "authenti",
+        "authoriz",
+        "credential",
+        "invalid token",
+        "not allowed",
+        "permission",
+        "permitted",
+        "privilege",
+        "role",
+        "scope",
+    ];
+    if view.challenges(false).next().is_some() {
+        return true;
+    }
+    let text = view.error_text().unwrap_or_default().to_ascii_lowercase();
+    // The error's own name, where a program wrote it; a page has the word in its heading, whatever the reason.
+    let is_named = !text.trim_start().starts_with('<') && text.contains("forbidden");
+    is_named || WORDS.iter().any(|word| text.contains(word))
 }
 
 /// The credentials that this answer is about: those for a proxy where a proxy refuses, or where there are no others.
@@ -177,5 +295,48 @@ fn told_by_history(mut found: Finding, view: &View<'_>, offered: &Offered, memor
     match memory.others_accepted(view, offered.fingerprint) {
         Some(at) => found.because(format!("others: other credentials worked here at {}", clock(at))),
         None => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::credentials::tests::found;
+
+    fn one(text: &str) -> Finding {
+        let found = found(&RULE, text);
+        assert_eq!(found.len(), 1, "{text}");
+        found.into_iter().next().unwrap()
+    }
+
+    fn evidence(finding: &Finding) -> String {
+        finding.evidence.iter().map(|evidence| evidence.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_403_is_about_rights_and_no_error() {
+        for (answer, severity, certainty) in [
+            ("<\n< {\"error\":\"forbidden\"}\n", Severity::Warning, Certainty::Possible),
+            ("< WWW-Authenticate: Bearer error=\"insufficient_scope\"\n", Severity::Warning, Certainty::Certain),
+            ("<\n< You need the role admin\n", Severity::Warning, Certainty::Possible),
+            ("<\n< Too many requests\n", Severity::Info, Certainty::Possible),
+            ("<\n< <html><h1>403 Forbidden</h1></html>\n", Severity::Info, Certainty::Possible),
+            ("", Severity::Info, Certainty::Possible),
+            // The server speaks of the token itself.
+            ("< WWW-Authenticate: Bearer error=\"invalid_token\"\n", Severity::Error, Certainty::Likely),
+        ] {
+            let text =
+                format!("> GET / HTTP/1.1\n> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA\n< HTTP/1.1 403 x\n{answer}");
+            let finding = one(&text);
+            assert_eq!((finding.severity, finding.certainty), (severity, certainty), "{text}");
+            assert_eq!(finding.fix == RULE.fix, severity == Severity::Error, "{}", finding.fix);
+        }
+        let finding = one(SCOPE);
+        assert_eq!(finding.summary, "the Bearer token lacks scope: the server asks for \"orders:read orders:write\"");
+        let shown = evidence(&finding);
+        assert!(
+            shown.contains("error=\"insufficient_scope\"") && shown.contains("scope of the token: orders:read"),
+            "{shown}"
+        );
     }
 }
