@@ -45,11 +45,20 @@ pub struct TapConfig {
     /// Where its connections go.
     pub upstream: Upstream,
     /// What Host fields are set to, if they are.
-    pub host: Option<String>,
+    pub host: Option<SetHost>,
     /// TLS towards the upstream, for `https`.
     pub client_tls: Option<Arc<ClientTls>>,
     /// TLS towards clients.
     pub server_tls: Option<Arc<ServerTls>>,
+}
+
+/// What Host fields are set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetHost {
+    /// The value that they get.
+    pub to: String,
+    /// Why, for the record.
+    pub why: &'static str,
 }
 
 /// TLS towards an upstream.
@@ -264,12 +273,18 @@ impl Config {
         if options.tls_key.is_some() != options.tls_cert.is_some() {
             return Err(Error::usage("--tls-cert and --tls-key go together").advice("give both, or --tls alone"));
         }
+        if options.tls_key_log.is_on() && std::env::var_os("SSLKEYLOGFILE").is_none() {
+            return Err(Error::usage("--tls-key-log needs SSLKEYLOGFILE in the environment")
+                .advice("SSLKEYLOGFILE=keys.log authtap --tls-key-log …"));
+        }
         if options.insecure.is_on() && options.cacert.is_some() {
             return Err(Error::usage("--insecure and --cacert contradict each other").advice("leave --insecure out"));
         }
         let arguments = options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?;
         let needs_tls = arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);
-        let client_tls = if needs_tls { Some(Arc::new(tls::towards_upstream(&options)?)) } else { None };
+        // Files that were named are read even where no upstream needs them: a wrong path is a mistake all the same.
+        let names_files = options.cacert.is_some() || options.cert.is_some();
+        let client_tls = if needs_tls || names_files { Some(Arc::new(tls::towards_upstream(&options)?)) } else { None };
         let names: Vec<String> = arguments.iter().map(|tap| tap.upstream.host.clone()).collect();
         let server_tls = tls::towards_clients(&options, &names)?.map(Arc::new);
         let several = arguments.len() > 1;
@@ -316,15 +331,16 @@ impl Config {
 
 /// What Host is set to: nothing on loopback, where the tap is a sidecar; elsewhere the upstream's own authority, since a
 /// server of many names finds its site by it.
-fn host_to_set(asked: Option<&str>, upstream: &Upstream) -> Result<Option<String>, Error> {
+fn host_to_set(asked: Option<&str>, upstream: &Upstream) -> Result<Option<SetHost>, Error> {
+    let asked_for = |to: String| Ok(Some(SetHost { to, why: "--host asks for it" }));
     match asked {
         Some("keep") => Ok(None),
-        Some("upstream") => Ok(Some(upstream.authority())),
-        Some(name) if is_authority(name) => Ok(Some(name.to_owned())),
+        Some("upstream") => asked_for(upstream.authority()),
+        Some(name) if is_authority(name) => asked_for(name.to_owned()),
         Some(name) => Err(Error::usage(format!("--host can't be {name:?}"))
             .advice("use keep, upstream, or a name such as api.example.com:8443")),
         None if upstream.is_loopback() => Ok(None),
-        None => Ok(Some(upstream.authority())),
+        None => Ok(Some(SetHost { to: upstream.authority(), why: "the upstream is not on loopback" })),
     }
 }
 
@@ -415,7 +431,7 @@ mod tests {
     #[test]
     fn host_is_kept_on_loopback_only() {
         let upstream = |url: &str| TapArgument::parse(url).unwrap().upstream;
-        let set = |asked, url| host_to_set(asked, &upstream(url)).unwrap();
+        let set = |asked, url| host_to_set(asked, &upstream(url)).unwrap().map(|host| host.to);
         assert_eq!(set(None, "http://127.0.0.1:3000"), None);
         assert_eq!(set(None, "http://app.localhost"), None);
         assert_eq!(set(None, "https://api.example.com:443"), Some("api.example.com".into()));

@@ -51,6 +51,17 @@ pub fn read(
     Cli::from_arg_matches(&matches).map_err(Stop::Clap)
 }
 
+/// Those of the variables' names that look like options and are none, so that a slip of the pen is not passed over.
+pub fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
+    let known: Vec<String> = options().iter().map(|option| variable_of(option)).collect();
+    let names = names.filter_map(|name| name.into_string().ok());
+    names.filter(|name| name.starts_with("AUTHTAP_") && !known.contains(name)).collect()
+}
+
+fn variable_of(option: &str) -> String {
+    format!("AUTHTAP_{}", id_of(option).to_ascii_uppercase())
+}
+
 /// The options that flags gave.
 fn given_by(matches: &ArgMatches) -> Vec<String> {
     options()
@@ -115,7 +126,7 @@ impl Value {
 fn environment_layer(known: &[String], environment: &impl Fn(&str) -> Option<OsString>) -> Result<Vec<Value>, Error> {
     let mut values = Vec::new();
     for option in options().into_iter().filter(|option| !known.contains(option)) {
-        let variable = format!("AUTHTAP_{}", id_of(&option).to_ascii_uppercase());
+        let variable = variable_of(&option);
         let Some(text) = environment(&variable) else { continue };
         let text = text.into_string().map_err(|_| {
             Error::usage(format!("{variable}: the value is not UTF-8")).advice("set it to plain text, or unset it")
@@ -232,6 +243,12 @@ mod tests {
         assert!(error.contains(": log-format") && error.contains("json"), "{error}");
         let error = parsed(&["--drain", "soon", "http://a"], &[]).unwrap_err();
         assert!(error.contains("--drain"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named() {
+        let names = ["PATH", "AUTHTAP_DRAIN", "AUTHTAP_TAPS", "AUTHTAP_INSECUR"].map(OsString::from);
+        assert_eq!(unknown_variables(names.into_iter()), ["AUTHTAP_INSECUR"]);
     }
 
     #[test]

@@ -30,7 +30,12 @@ fn main() -> ExitCode {
 
 fn act(cli: Cli) -> Result<u8, Error> {
     match cli.command {
-        None => run::run(Config::new(cli.run)?),
+        None => {
+            for name in layers::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+                tracing::warn!("{name} is set, and there is no such option; authtap --help lists them");
+            }
+            run::run(Config::new(cli.run)?)
+        }
         Some(Command::Demo) => demo::run(),
         Some(Command::Rules { format }) => print(&explain::rules(format)),
         Some(Command::Explain { rule }) => match explain::explain(&rule) {

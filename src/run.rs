@@ -284,7 +284,8 @@ fn report(config: &Config, end: &End) -> u8 {
     }
     if let Some(path) = &config.record {
         let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
-        let _ = writeln!(stderr, "  Saved  {} ({secrets})", path.display());
+        let saved = if end.lost_records > 0 { "Saved in part" } else { "Saved" };
+        let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
     }
     if end.is_complete { error::FINE } else { error::INCOMPLETE }
 }

@@ -80,7 +80,7 @@ fn tell(view: &View<'_>, found: &Diagnosis) -> Told {
         diagnosis: found.clone(),
         record: String::from_utf8(record).expect("a record is UTF-8"),
         console: text,
-        summary: summary.text(Duration::from_secs(61), 3, 4),
+        summary: summary.text(Duration::from_secs(61), 3, 4, 5),
         secrets: BTreeSet::new(),
         expected: None,
         method: view.method().to_vec(),

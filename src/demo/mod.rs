@@ -60,7 +60,7 @@ pub fn run() -> Result<u8, Error> {
             failures += 1;
         }
     }
-    print(&teller.summary.text(began.elapsed(), 0, 0))?;
+    print(&teller.summary.text(began.elapsed(), 0, 0, 0))?;
     print(&format!(
         "\n{failures} failures explained, {healthy} healthy calls left alone. Now with your own server:\n\
          \n    authtap https://api.example.com     then use http://127.0.0.1:8080\n\

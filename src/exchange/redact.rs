@@ -266,13 +266,21 @@ impl Redactor {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
         while !rest.is_empty() {
+            if let Some(mark) = mark_at(rest) {
+                shown.push_str(mark);
+                rest = &rest[mark.len()..];
+                continue;
+            }
             let (word, after) = rest.split_at(rest.find(|char| !is_of_word(char)).unwrap_or(rest.len()));
             if is_shown(word) {
                 shown.push_str(word);
             } else {
                 shown.push_str(&self.secret(word.as_bytes()));
             }
-            let (between, next) = after.split_at(after.find(is_of_word).unwrap_or(after.len()));
+            let next_word = after.find(is_of_word).unwrap_or(after.len());
+            let before_mark =
+                next_word.checked_sub(1).filter(|at| after.get(*at..).is_some_and(|rest| mark_at(rest).is_some()));
+            let (between, next) = after.split_at(before_mark.unwrap_or(next_word));
             shown.push_str(between);
             rest = next;
         }
@@ -302,6 +310,18 @@ impl Redactor {
     pub fn label(&self, kind: &str, secret: &Secret) -> String {
         format!("{kind}#{}", secret.fingerprint(&self.key).short())
     }
+}
+
+/// The mark at the start of a text that stands for a secret already: nothing but what [`Redactor`] itself writes.
+fn mark_at(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix("<redacted fp=")?;
+    let (fingerprint, length) = inside.split_at_checked(8)?;
+    let length = length.strip_prefix(" len=").or_else(|| length.strip_prefix(" len<"))?;
+    let (digits, _) = length.split_once('>')?;
+    let is_mark = fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && (1..=7).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_mark.then(|| &text[..text.len() - length.len() + digits.len() + 1])
 }
 
 /// What kind of secret it is, in a word, as the screen names it.
@@ -489,6 +509,15 @@ mod tests {
             let shown = redactor.target(hidden.as_bytes());
             assert!(!shown.contains("hunter2") && !shown.contains("eyJ") && !shown.contains("Zm9v"), "{shown}");
         }
+    }
+
+    #[test]
+    fn what_is_masked_already_stays() {
+        let redactor = redactor();
+        let mark = redactor.secret(b"sk-abc123DEF456ghi789");
+        assert_eq!(redactor.text(&format!("key: {mark}!")), format!("key: {mark}!"));
+        let forged = redactor.text("<redacted fp=sk-abc12 len=3DEF456ghi789>");
+        assert!(!forged.contains("3DEF456ghi789"), "{forged}");
     }
 
     #[test]

@@ -26,6 +26,9 @@ use crate::exchange::{ClientSide, Failure, Tls};
 /// What an HTTP/2 connection begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What a TLS connection begins with (RFC 8446 5.1): a handshake record.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
+
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
@@ -57,6 +60,10 @@ impl Client {
         }
         let mut stream = Stream::Plain(tcp);
         let Some(first) = self.first_bytes(&mut stream).await else { return };
+        if first.starts_with(TLS_HANDSHAKE) {
+            let (tap, client) = (&self.tap.tap.name, self.side.addr);
+            tracing::warn!(%tap, %client, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
+        }
         if first.starts_with(PREFACE) {
             let backend = self.http2_backend().await;
             return self.serve_http2(stream, first, backend).await;
@@ -71,10 +78,12 @@ impl Client {
         let (target, limits) = (&self.tap.target, &self.tap.limits);
         let speaks_http2 = match target.upstream.scheme {
             UpstreamScheme::Http => self.tap.speaks_http2().await,
-            UpstreamScheme::H2c | UpstreamScheme::Https => true,
+            UpstreamScheme::H2c | UpstreamScheme::Https => Ok(true),
         };
-        if !speaks_http2 {
-            return Backend::http1(self.tap.clone());
+        match speaks_http2 {
+            Ok(true) => {}
+            Ok(false) => return Backend::http1(self.tap.clone()),
+            Err(failure) => return Backend::Failed(failure),
         }
         let offer = [HTTP2.to_vec(), HTTP1.to_vec()];
         match upstream::connect(target, &offer, limits).await {
@@ -156,7 +165,14 @@ impl Client {
     }
 
     fn no_handshake(&self, error: &io::Error) {
-        tracing::info!(tap = %self.tap.tap.name, client = %self.side.addr, "no TLS handshake with the client: {}", error.kind());
+        let hint = match error.kind() {
+            io::ErrorKind::InvalidData => {
+                "; does it speak http:// to this https:// port, or not trust the certificate?"
+            }
+            _ => "",
+        };
+        let (tap, client) = (&self.tap.tap.name, self.side.addr);
+        tracing::warn!(%tap, %client, "no TLS handshake with the client: {}{hint}", error.kind());
     }
 
     /// Waits for the client's first byte without holding a buffer. False when it leaves or the tap stops before.

@@ -16,7 +16,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{oneshot, watch};
 
-use super::ListeningTap;
 use super::http1_pool::Http1Pool;
 use super::hyper_error::{SendError, failure_of};
 use super::passed::{Passed, PassedBody, Shared, fields};
@@ -24,7 +23,8 @@ use super::recorder::{Began, Connection, Recording};
 use super::reply::Reply;
 use super::stream::{Rewound, Stream};
 use super::upstream::Connected;
-use crate::exchange::{self, Edit, Failure, Outcome, Step, UpstreamSide, Version};
+use super::{ListeningTap, host_edit};
+use crate::exchange::{self, Failure, Outcome, Step, UpstreamSide, Version};
 use crate::wire::RawHead;
 
 /// Sizes above those of common backends, so that the tap is never the narrowest place, and below what could hurt it.
@@ -91,7 +91,8 @@ pub(super) async fn serve(
         Backend::Http1(pool) => (Sender::Http1(pool), None),
         Backend::Failed(failure) => (Sender::Failed(failure), None),
     };
-    let requests = Arc::new(Requests { tap, connection, sender, count: Mutex::new(0) });
+    let open = Arc::new(());
+    let requests = Arc::new(Requests { tap, connection, sender, count: Mutex::new(0), open: open.clone() });
     let idle = requests.tap.limits.idle_timeout;
     let service = service_fn(move |request| requests.clone().answer(request));
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -112,6 +113,9 @@ pub(super) async fn serve(
         }
     };
     let mut gone = std::pin::pin!(gone);
+    // The idle time counts from the last look at which an exchange was open; a look comes each quarter of it.
+    let mut looks = tokio::time::interval(idle / 4);
+    let mut idle_looks = 0;
     let mut leaving = false;
     loop {
         tokio::select! {
@@ -124,6 +128,14 @@ pub(super) async fn serve(
             () = &mut gone, if !leaving => {
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
+            }
+            _ = looks.tick(), if !leaving => {
+                // This function holds one, and the requests another.
+                idle_looks = if Arc::strong_count(&open) > 2 { 0 } else { idle_looks + 1 };
+                if idle_looks > 5 {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             _ = draining.wait_for(|draining| *draining), if !leaving => {
                 leaving = true;
@@ -145,6 +157,8 @@ struct Requests {
     connection: Arc<Connection>,
     sender: Sender,
     count: Mutex<u64>,
+    /// Held once by each exchange that is open.
+    open: Arc<()>,
 }
 
 impl Requests {
@@ -208,23 +222,22 @@ impl Requests {
             recording.connected_in(took);
         }
         recording.otherwise(Outcome::ClientGone);
-        Shared::new(recording)
+        Shared::new(recording, self.open.clone())
     }
 
     /// `:authority` stands for the Host field, so it is set where that would be.
     fn set_authority(&self, parts: &mut http::request::Parts, recording: &Shared) {
-        let Some(to) = self.tap.host.as_deref() else { return };
+        let Some(host) = self.tap.host.as_deref() else { return };
         let from = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
         let mut uri = parts.uri.clone().into_parts();
-        let Ok(authority) = to.parse() else { return };
-        if from == to {
+        let Ok(authority) = host.to.parse() else { return };
+        if from == host.to {
             return;
         }
         uri.authority = Some(authority);
         let Ok(uri) = Uri::from_parts(uri) else { return };
         parts.uri = uri;
-        let edit = Edit { what: "host", from, to: to.to_owned(), why: "the upstream is not on loopback" };
-        recording.with(|recording| recording.edited(edit));
+        recording.with(|recording| recording.edited(host_edit(host, from)));
     }
 
     /// Waits for an answer, from the end of the request on no longer than the upstream may take.

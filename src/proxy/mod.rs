@@ -27,9 +27,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 
-use crate::config::ServerTls;
 pub use crate::config::{Limits, TapConfig};
-use crate::exchange::Tap;
+use crate::config::{ServerTls, SetHost};
+use crate::exchange::{Edit, Failure, Tap};
 use crate::queue::Outlet;
 use upstream::Target;
 
@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct ListeningTap {
     tap: Arc<Tap>,
     target: Target,
-    host: Option<Arc<str>>,
+    host: Option<Arc<SetHost>>,
     server_tls: Option<Arc<ServerTls>>,
     limits: Limits,
     outlet: Outlet,
@@ -60,7 +60,7 @@ impl ListeningTap {
                 upstream_tls: config.client_tls.is_some(),
             }),
             target: Target { upstream: config.upstream.clone(), tls: config.client_tls.clone() },
-            host: config.host.as_deref().map(Arc::from),
+            host: config.host.clone().map(Arc::new),
             server_tls: config.server_tls.clone(),
             limits,
             outlet,
@@ -90,10 +90,15 @@ impl ListeningTap {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Whether the clear-text upstream speaks HTTP/2; asked once.
-    async fn speaks_http2(&self) -> bool {
-        *self.speaks_http2.get_or_init(|| upstream::speaks_http2(&self.target, &self.limits)).await
+    /// Whether the clear-text upstream speaks HTTP/2; asked until it answers once.
+    async fn speaks_http2(&self) -> Result<bool, Failure> {
+        self.speaks_http2.get_or_try_init(|| upstream::speaks_http2(&self.target, &self.limits)).await.copied()
     }
+}
+
+/// The edit of a Host field, or of what stands for it, as it is recorded.
+fn host_edit(host: &SetHost, from: String) -> Edit {
+    Edit { what: "host", from, to: host.to.clone(), why: host.why }
 }
 
 /// Listeners of one address, one for each of `threads`.

@@ -6,11 +6,16 @@
 use std::sync::Arc;
 
 use super::flow::Pass;
+use super::host_edit;
 use super::recorder::{Began, Connection, Pipeline, Recording};
-use crate::exchange::{Direction, Edit, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
+use crate::config::SetHost;
+use crate::exchange::{Direction, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
 use crate::wire::edit::{Unedited, set_value};
 use crate::wire::framer::Answers;
 use crate::wire::{Framer, Lost, RawHead, Step};
+
+/// The type of the frame that every HTTP/2 server begins with (RFC 9113 6.5).
+const HTTP2_SETTINGS: u8 = 4;
 
 /// Both framers of a connection, and the exchanges that are open on it.
 pub(super) struct Observer {
@@ -18,7 +23,7 @@ pub(super) struct Observer {
     upstream: UpstreamSide,
     connect_time: Option<std::time::Duration>,
     /// The value that Host fields get, where the tap sets them.
-    host: Option<Arc<str>>,
+    host: Option<Arc<SetHost>>,
     head_limit: usize,
     requests: Framer,
     responses: Framer,
@@ -42,7 +47,7 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(connection: Arc<Connection>, host: Option<Arc<str>>, head_limit: usize) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, host: Option<Arc<SetHost>>, head_limit: usize) -> Self {
         let upstream = UpstreamSide { addr: None, connection: None, reused: false, tls: None };
         Observer {
             connection,
@@ -138,8 +143,8 @@ impl Observer {
 
     /// Begins an exchange. Gives the head's bytes with its edits, if there are any.
     fn request_head(&mut self, head: RawHead) -> Option<Vec<u8>> {
-        let edited = self.host.as_deref().and_then(|to| match set_value(&head, "host", to) {
-            Ok(edited) => Some((edited, to.to_owned())),
+        let edited = self.host.as_deref().and_then(|host| match set_value(&head, "host", &host.to) {
+            Ok(edited) => Some((edited.bytes, host_edit(host, edited.from))),
             Err(Unedited::Needless | Unedited::Unclear) => None,
         });
         let began = self.began.take().unwrap_or_else(Began::now);
@@ -149,9 +154,9 @@ impl Observer {
         if let (0, Some(time)) = (self.count, self.connect_time) {
             exchange.connected_in(time);
         }
-        let bytes = edited.map(|(edited, to)| {
-            exchange.edited(Edit { what: "host", from: edited.from, to, why: "the upstream is not on loopback" });
-            edited.bytes
+        let bytes = edited.map(|(bytes, edit)| {
+            exchange.edited(edit);
+            bytes
         });
         self.pipeline.begin(exchange);
         self.count += 1;
@@ -229,6 +234,7 @@ impl Observer {
         }
         let reason = match bytes.first() {
             Some(0x15 | 0x16) => "what came looks like TLS",
+            Some(0) if bytes.get(3) == Some(&HTTP2_SETTINGS) => "what came is HTTP/2, and the client speaks HTTP/1",
             _ => "what came does not begin with HTTP/",
         };
         self.refusal = Some(Failure { step: FailedStep::Malformed, reason: reason.to_owned() });

@@ -19,15 +19,18 @@ use crate::wire::RawHead;
 pub(super) struct Shared(Arc<SharedRecording>);
 
 struct SharedRecording {
+    /// Says that the exchange is open, for as long as it is.
+    _open: Arc<()>,
     recording: Mutex<Option<Recording>>,
     /// When the request had passed in whole.
     request_done: OnceLock<Instant>,
 }
 
 impl Shared {
-    pub(super) fn new(recording: Recording) -> Self {
+    /// `open` is held until both bodies are gone.
+    pub(super) fn new(recording: Recording, open: Arc<()>) -> Self {
         let recording = Mutex::new(Some(recording));
-        Shared(Arc::new(SharedRecording { recording, request_done: OnceLock::new() }))
+        Shared(Arc::new(SharedRecording { _open: open, recording, request_done: OnceLock::new() }))
     }
 
     pub(super) fn with(&self, act: impl FnOnce(&mut Recording)) {

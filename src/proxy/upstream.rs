@@ -110,22 +110,23 @@ async fn resolve(upstream: &Upstream, limits: &Limits) -> Result<Vec<SocketAddr>
 
 /// Whether a clear-text upstream speaks HTTP/2 to whoever begins with its preface.
 ///
-/// Asked on a connection of its own, since a server that does not know HTTP/2 is entitled to close it.
-pub(super) async fn speaks_http2(target: &Target, limits: &Limits) -> bool {
+/// Asked on a connection of its own, since a server that does not know HTTP/2 is entitled to close it. Where there is no
+/// connection, there is no answer either.
+pub(super) async fn speaks_http2(target: &Target, limits: &Limits) -> Result<bool, Failure> {
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     const SETTINGS: u8 = 4;
-    let Ok((mut stream, _)) = connect_tcp(&target.upstream, limits).await else { return false };
+    let (mut stream, _) = connect_tcp(&target.upstream, limits).await?;
     let ask = async {
         stream.write_all(PREFACE_AND_SETTINGS).await?;
         let mut frame = [0; 9];
         stream.read_exact(&mut frame).await?;
         Ok::<_, io::Error>(frame)
     };
-    match timeout(limits.connect_timeout, ask).await {
+    Ok(match timeout(limits.connect_timeout, ask).await {
         // The server's first frame has to be SETTINGS (RFC 9113 3.4); "HTTP/1.1 " has another byte in its place.
         Ok(Ok(frame)) => frame[3] == SETTINGS && frame[5..] == [0; 4],
         _ => false,
-    }
+    })
 }
 
 fn connect_reason(error: &io::Error) -> String {

@@ -4,7 +4,6 @@
 //! lines; found again for the same cause it is one line.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -43,7 +42,28 @@ struct Fold {
     key: u64,
     since: Instant,
     count: u64,
-    last: String,
+    last: Line,
+}
+
+/// A line of the log before it has its final width.
+struct Line {
+    sign: String,
+    left: String,
+    /// What stands behind it, or at the right edge.
+    credential: String,
+    right: Option<String>,
+}
+
+impl Line {
+    /// The line, with what counts its repeats.
+    fn text(&self, counter: &str) -> String {
+        let room = WIDTH - 2 - counter.chars().count();
+        let text = match &self.right {
+            Some(right) => beside(&self.left, right, room),
+            None => cut(format!("{}  {}", self.left, self.credential).trim_end(), room),
+        };
+        format!("{}{text}{counter}\n", self.sign)
+    }
 }
 
 impl Console {
@@ -62,8 +82,7 @@ impl Console {
         if alarm.is_none() && is_probe(view) {
             return text;
         }
-        let rule = findings.first().map(|finding| finding.rule.name);
-        let key = key_of(view, rule);
+        let key = key_of(view, findings.first());
         if let Some(finding) = alarm
             && self.is_new_cause(key)
         {
@@ -77,10 +96,9 @@ impl Console {
                 fold.last = line;
             }
             None => {
-                text.push_str(&line);
-                text.push('\n');
+                text.push_str(&line.text(""));
                 if self.folds.len() < FOLDS {
-                    self.folds.push(Fold { key, since: Instant::now(), count: 0, last: String::new() });
+                    self.folds.push(Fold { key, since: Instant::now(), count: 0, last: line });
                 }
             }
         }
@@ -99,8 +117,11 @@ impl Console {
             if fold.count == 0 {
                 return false;
             }
-            // Writing to a String can't fail.
-            let _ = writeln!(text, "{}   (x{} in {}s)", fold.last, fold.count, age.as_secs().max(1));
+            let counter = match fold.count {
+                1 => String::new(),
+                count => format!("   (x{count} in {}s)", age.as_secs().max(1)),
+            };
+            text.push_str(&fold.last.text(&counter));
             fold.count = 0;
             fold.since = Instant::now();
             true
@@ -116,25 +137,20 @@ impl Console {
     }
 
     /// `✓ 200 GET /v1/orders    41ms  Bearer jwt#7f3a, expires in 52m`
-    fn line(&self, view: &View<'_>, number: u64, findings: &[Finding]) -> String {
-        let left = self.left(view);
+    fn line(&self, view: &View<'_>, number: u64, findings: &[Finding]) -> Line {
         let credential = match view.main_credentials() {
             Some(offered) => printable(&view.label(offered)) + &expiry(view),
             None => String::new(),
         };
-        match findings.first() {
-            Some(finding) => {
-                let right = format!("#{number}  {}", finding.rule.name);
-                self.sign(view, findings) + &beside(&left, &right)
-            }
-            None => self.sign(view, findings) + &cut(format!("{left}  {credential}").trim_end(), WIDTH - 2),
-        }
+        let right = findings.first().map(|finding| format!("#{number}  {}", finding.rule.name));
+        Line { sign: self.sign(view, findings), left: self.left(view), credential, right }
     }
 
     fn block(&self, view: &View<'_>, number: u64, finding: &Finding, findings: &[Finding]) -> String {
         let name = format!("#{number}  {}", finding.rule.name);
-        let mut lines =
-            vec![self.sign(view, findings) + &self.bold_end(&beside(&self.left(view), &name), finding.rule.name)];
+        let mut lines = vec![
+            self.sign(view, findings) + &self.bold_end(&beside(&self.left(view), &name, WIDTH - 2), finding.rule.name),
+        ];
         lines.extend(wrap(&sentence(&finding.summary), WIDTH - 2).into_iter().take(3).map(indent(2)));
         lines.push(String::new());
         for evidence in finding.evidence.iter().take(EVIDENCE_LINES) {
@@ -218,9 +234,9 @@ fn sentence(summary: &str) -> String {
     format!("{first}{}.", chars.as_str())
 }
 
-/// The left text, and the right one at the right edge; the sign before them has two columns.
-fn beside(left: &str, right: &str) -> String {
-    let room = (WIDTH - 2).saturating_sub(right.chars().count() + 2);
+/// The left text, and the right one at the right edge of `width` columns.
+fn beside(left: &str, right: &str, width: usize) -> String {
+    let room = width.saturating_sub(right.chars().count() + 2);
     let left = cut(left, room);
     format!("{left:<room$}  {right}")
 }
@@ -229,15 +245,27 @@ fn indent(by: usize) -> impl Fn(String) -> String {
     move |line| format!("{:by$}{line}", "")
 }
 
-/// What makes two exchanges the same for a reader.
-fn key_of(view: &View<'_>, rule: Option<&str>) -> u64 {
+/// What makes two exchanges the same for a reader: the same cause, from the same hands, on the same path.
+fn key_of(view: &View<'_>, finding: Option<&Finding>) -> u64 {
     let mut hasher = DefaultHasher::new();
     view.exchange().tap.name.hash(&mut hasher);
+    finding.map(|finding| (finding.rule.name, &finding.header, finding.certainty)).hash(&mut hasher);
+    if matches!(view.exchange().outcome, Outcome::UpstreamFailed(_)) {
+        // An upstream that is down is one cause, whoever asks it for what.
+        return hasher.finish();
+    }
     view.status().hash(&mut hasher);
     view.method().hash(&mut hasher);
     view.path().hash(&mut hasher);
-    view.main_credentials().map(|offered| offered.fingerprint).hash(&mut hasher);
-    rule.hash(&mut hasher);
+    if let Some(offered) = view.main_credentials() {
+        offered.credentials.scheme_as_sent.hash(&mut hasher);
+        match &offered.credentials.detail {
+            // These are made anew for each request; whose they are stays the same.
+            Detail::Digest(digest) => digest.username.hash(&mut hasher),
+            Detail::SigV4(_) | Detail::Negotiate(_) | Detail::Params(_) => {}
+            _ => offered.fingerprint.hash(&mut hasher),
+        }
+    }
     hasher.finish()
 }
 
@@ -320,7 +348,24 @@ mod tests {
         assert!(block.last().is_some_and(|line| line.starts_with("  Sure  certain")), "{block:#?}");
         assert!(lines[1].starts_with("! 401 GET /a") && lines[1].lines().count() == 1, "{lines:?}");
         assert_eq!(lines[2], "");
-        assert!(lines[3].ends_with("(x1 in 1s)\n"), "{lines:?}");
+        assert!(lines[3].starts_with("! 401 GET /a") && lines[3].ends_with("#3  challenge-missing\n"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_folded_line_is_no_wider_than_another() {
+        let asked =
+            "> GET /a HTTP/1.1\n> Host: x\n< HTTP/1.1 401 Unauthorized\n< WWW-Authenticate: Basic realm=\"a\"\n";
+        let lines = printed(&asked.repeat(4));
+        assert!(lines[4].ends_with("credentials-absent   (x3 in 1s)\n"), "{lines:?}");
+        assert!(lines.iter().all(|line| line.trim_end().chars().count() <= WIDTH), "{lines:?}");
+    }
+
+    #[test]
+    fn an_upstream_that_is_down_is_explained_once() {
+        let down =
+            |path: &str| format!("* outcome upstream-failed connect refused\n> GET {path} HTTP/1.1\n> Host: x\n");
+        let lines = printed(&(down("/a") + &down("/b")));
+        assert!(lines[0].lines().count() > 4 && lines[1].lines().count() <= 1, "{lines:?}");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Sinks {
 pub struct End {
     /// The summary, in lines.
     pub summary: String,
+    /// Records that could not be written to their file.
+    pub lost_records: u64,
     /// Whether every exchange was looked at and every line written.
     pub is_complete: bool,
 }
@@ -89,12 +91,13 @@ impl Sinks {
             self.stdout.put(text.as_bytes());
         }
         let lost_records = self.record.map_or(0, Output::finish);
-        let summary = self.summary.text(ran, dropped, lost_records);
-        if matches!(self.log, Log::Text(_)) {
-            self.stdout.put(summary.as_bytes());
+        let is_text = matches!(self.log, Log::Text(_));
+        if is_text {
+            self.stdout.put(self.summary.text(ran, dropped, lost_records, self.stdout.lost()).as_bytes());
         }
-        let lost = lost_records + self.stdout.finish();
-        End { summary, is_complete: lost == 0 && dropped == 0 }
+        let lost_lines = self.stdout.finish();
+        let summary = self.summary.text(ran, dropped, lost_records, lost_lines);
+        End { summary, lost_records, is_complete: lost_records + lost_lines + dropped == 0 }
     }
 }
 

@@ -56,7 +56,7 @@ impl Summary {
     }
 
     /// The summary, in lines of at most 80 characters.
-    pub fn text(&self, ran: Duration, dropped: u64, lost: u64) -> String {
+    pub fn text(&self, ran: Duration, dropped: u64, lost_records: u64, lost_lines: u64) -> String {
         let with_findings: u64 = self.causes.values().map(|cause| cause.count).sum();
         let fine = self.exchanges - with_findings;
         let mut text = format!(
@@ -78,8 +78,11 @@ impl Summary {
         if dropped > 0 {
             let _ = writeln!(text, "  ! {dropped} exchanges were not looked at: the queue was full");
         }
-        if lost > 0 {
-            let _ = writeln!(text, "  ! {lost} records could not be written");
+        if lost_records > 0 {
+            let _ = writeln!(text, "  ! {lost_records} records could not be written");
+        }
+        if lost_lines > 0 {
+            let _ = writeln!(text, "  ! {lost_lines} lines of the log could not be written");
         }
         text
     }
