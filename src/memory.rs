@@ -6,24 +6,30 @@
 //!
 //! A client is an address together with what its User-Agent and its X-Forwarded-For say, so that the many clients behind
 //! one gateway are kept apart as far as one exchange allows.
+//!
+//! What was accepted or refused in one place says nothing about another one. A place is a [`route`]: the tap, the host,
+//! and the first two segments of the path, with identifiers folded to one.
 
+mod route;
 mod table;
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::auth::{Fingerprint, NtlmStep, Scheme, Secret};
+use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
+use route::Route;
 use table::Table;
 
 /// Entries of each table.
 const CLIENTS: usize = 4096;
 const CONNECTIONS: usize = 4096;
 const CREDENTIALS: usize = 8192;
-const TAPS: usize = 64;
+const PLACES: usize = 4096;
 /// Routes of one client, schemes of one challenge, bytes of a name.
 const ROUTES: usize = 16;
 const SCHEMES: usize = 8;
@@ -34,7 +40,13 @@ pub struct Memory {
     clients: Table<ClientKey, Client>,
     connections: Table<u64, Connection>,
     credentials: Table<Fingerprint, History>,
-    taps: Table<String, Server>,
+    credentials_by_route: Table<(Fingerprint, u64), History>,
+    /// The two credentials of one kind that were accepted last on a route.
+    accepted: Table<u64, Vec<(Fingerprint, Timestamp)>>,
+    /// Where and under which realm a refusal once said in `error` what was wrong with a Bearer token.
+    bearer_errors: Table<u64, ()>,
+    /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
+    hashes: RandomState,
 }
 
 impl Default for Memory {
@@ -43,7 +55,10 @@ impl Default for Memory {
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
-            taps: Table::new(TAPS),
+            credentials_by_route: Table::new(CREDENTIALS),
+            accepted: Table::new(PLACES),
+            bearer_errors: Table::new(PLACES),
+            hashes: RandomState::new(),
         }
     }
 }
@@ -67,7 +82,7 @@ pub struct Client {
     pub last_redirect: Option<Redirect>,
     /// When a preflight of it last announced a request with Authorization.
     pub announced: Option<Timestamp>,
-    routes: Vec<Route>,
+    routes: Vec<Known>,
 }
 
 /// Credentials that were sent.
@@ -109,11 +124,21 @@ pub struct Redirect {
     pub path: Fingerprint,
 }
 
+/// Credentials that were accepted.
+#[derive(Clone, Copy)]
+pub struct Accepted {
+    /// When the request came.
+    pub time: Timestamp,
+    /// The client connection on which it came.
+    pub connection: u64,
+}
+
+/// What a client did on one route.
 #[derive(Clone)]
-struct Route {
-    route: Fingerprint,
+struct Known {
+    route: u64,
     /// Whether credentials were accepted here that no challenge had asked for.
-    accepted_unasked: Option<Timestamp>,
+    accepted_unasked: Option<Accepted>,
     /// Whether the last request here was challenged and not answered since.
     is_asked: bool,
 }
@@ -144,13 +169,11 @@ pub struct History {
     pub refusals: u32,
 }
 
-/// What is known of the server behind a tap.
-#[derive(Clone, Default)]
-struct Server {
-    /// The two credentials that were accepted last.
-    accepted: Vec<(Fingerprint, Timestamp)>,
-    /// Whether it once said in `error` what was wrong with a Bearer token.
-    names_bearer_errors: bool,
+impl History {
+    fn refused(&mut self, time: Timestamp) {
+        self.refused_since.get_or_insert(time);
+        self.refusals = self.refusals.saturating_add(1);
+    }
 }
 
 impl Memory {
@@ -164,26 +187,34 @@ impl Memory {
         self.connections.get(&view.exchange().client.connection)
     }
 
-    /// What became of these credentials before.
+    /// What became of these credentials before, wherever they were sent. It says nothing about this exchange's route.
     pub fn history(&self, fingerprint: Fingerprint) -> Option<&History> {
         self.credentials.get(&fingerprint)
     }
 
-    /// When credentials other than these were last accepted at this exchange's tap.
+    /// What became of these credentials before on this exchange's route.
+    pub fn history_here(&self, view: &View<'_>, fingerprint: Fingerprint) -> Option<&History> {
+        self.credentials_by_route.get(&(fingerprint, self.route(view)))
+    }
+
+    /// When other credentials of the same kind as these, which are in this exchange, were last accepted on its route.
     pub fn others_accepted(&self, view: &View<'_>, fingerprint: Fingerprint) -> Option<Timestamp> {
-        let server = self.taps.get(&view.exchange().tap.name)?;
-        server.accepted.iter().filter(|(other, _)| *other != fingerprint).map(|(_, time)| *time).max()
+        let offered = view.offered().iter().find(|offered| offered.fingerprint == fingerprint)?;
+        let accepted = self.accepted.get(&self.kind_here(view, offered))?;
+        accepted.iter().filter(|(other, _)| *other != fingerprint).map(|(_, time)| *time).max()
     }
 
-    /// Whether the server behind this exchange's tap has said before in `error` what was wrong with a Bearer token.
+    /// Whether it was said before in `error` what was wrong with a Bearer token, on this exchange's route and under the
+    /// realm of its Bearer challenge.
     pub fn names_bearer_errors(&self, view: &View<'_>) -> bool {
-        self.taps.get(&view.exchange().tap.name).is_some_and(|server| server.names_bearer_errors)
+        view.challenge(&Scheme::Bearer)
+            .is_some_and(|challenge| self.bearer_errors.get(&self.realm_here(view, challenge)).is_some())
     }
 
-    /// When this client last had credentials accepted on this very method and path without having been asked for them.
+    /// When this client last had credentials accepted on this exchange's route without having been asked for them.
     /// A client that always waits for the challenge gives `None`.
-    pub fn accepted_unasked(&self, view: &View<'_>) -> Option<Timestamp> {
-        let route = route(view);
+    pub fn accepted_unasked(&self, view: &View<'_>) -> Option<Accepted> {
+        let route = self.route(view);
         self.client(view)?.routes.iter().find(|known| known.route == route)?.accepted_unasked
     }
 
@@ -209,6 +240,21 @@ impl Memory {
             self.learn_credential(view, offered);
         }
         self.learn_client(view, sent);
+    }
+
+    fn route(&self, view: &View<'_>) -> u64 {
+        self.hashes.hash_one(Route::of(view))
+    }
+
+    /// A kind of credentials on a route: a scheme, or a field of its own.
+    fn kind_here(&self, view: &View<'_>, offered: &Offered) -> u64 {
+        let scheme = offered.credentials.scheme.as_ref();
+        let name = scheme.is_none().then(|| offered.name.to_ascii_lowercase());
+        self.hashes.hash_one((Route::of(view), scheme, name))
+    }
+
+    fn realm_here(&self, view: &View<'_>, challenge: &Challenge) -> u64 {
+        self.hashes.hash_one((Route::of(view), challenge.param("realm")))
     }
 
     fn learn_connection(&mut self, view: &View<'_>, sent: Option<&Sent>) {
@@ -238,18 +284,23 @@ impl Memory {
         if matches!(scheme, Some(Scheme::Digest | Scheme::Negotiate | Scheme::Ntlm)) {
             return;
         }
+        let here = (offered.fingerprint, self.route(view));
         if view.is_success() {
-            self.credentials.set(offered.fingerprint, History { last_accepted: Some(time), ..History::default() });
-            let server = self.taps.entry(view.exchange().tap.name.clone());
-            server.accepted.retain(|(other, _)| *other != offered.fingerprint);
-            server.accepted.insert(0, (offered.fingerprint, time));
-            server.accepted.truncate(2);
+            let history = History { last_accepted: Some(time), ..History::default() };
+            self.credentials.set(offered.fingerprint, history.clone());
+            self.credentials_by_route.set(here, history);
+            let kind = self.kind_here(view, offered);
+            let accepted = self.accepted.entry(kind);
+            accepted.retain(|(other, _)| *other != offered.fingerprint);
+            accepted.insert(0, (offered.fingerprint, time));
+            accepted.truncate(2);
         } else if matches!(view.status(), 401 | 407) {
-            let history = self.credentials.entry(offered.fingerprint);
-            history.refused_since.get_or_insert(time);
-            history.refusals = history.refusals.saturating_add(1);
-            if view.challenge(&Scheme::Bearer).is_some_and(|challenge| challenge.param("error").is_some()) {
-                self.taps.entry(view.exchange().tap.name.clone()).names_bearer_errors = true;
+            self.credentials.entry(offered.fingerprint).refused(time);
+            self.credentials_by_route.entry(here).refused(time);
+            let challenge = view.challenge(&Scheme::Bearer).filter(|challenge| challenge.param("error").is_some());
+            if let Some(challenge) = challenge {
+                let realm = self.realm_here(view, challenge);
+                self.bearer_errors.set(realm, ());
             }
         }
     }
@@ -262,7 +313,7 @@ impl Memory {
         if sent.is_none() && redirect.is_none() && !is_asked && !announced {
             return;
         }
-        let route = route(view);
+        let route = self.route(view);
         let client = self.clients.entry(client_key(view));
         if announced {
             client.announced = Some(time);
@@ -284,10 +335,11 @@ impl Memory {
         };
         let at = client.routes.iter().position(|known| known.route == route);
         let mut known =
-            at.map(|at| client.routes.remove(at)).unwrap_or(Route { route, accepted_unasked: None, is_asked: false });
+            at.map(|at| client.routes.remove(at)).unwrap_or(Known { route, accepted_unasked: None, is_asked: false });
         if sent.as_ref().is_some_and(|sent| sent.accepted) {
             // What was asked for once is asked for again on the next connection, and that is no loss.
-            known.accepted_unasked = (!known.is_asked).then_some(time);
+            let accepted = Accepted { time, connection: view.exchange().client.connection };
+            known.accepted_unasked = (!known.is_asked).then_some(accepted);
         }
         known.is_asked |= is_asked;
         client.routes.insert(0, known);
@@ -315,10 +367,6 @@ fn client_key(view: &View<'_>) -> ClientKey {
         }
     }
     ClientKey { addr: view.exchange().client.addr.ip(), words: fingerprint(view, &words) }
-}
-
-fn route(view: &View<'_>) -> Fingerprint {
-    fingerprint(view, &[view.method(), b" ", view.path()].concat())
 }
 
 fn fingerprint(view: &View<'_>, bytes: &[u8]) -> Fingerprint {

@@ -32,6 +32,45 @@ fn a_credential_that_worked_and_fails_now() {
 }
 
 #[test]
+fn what_was_told_on_one_route_is_not_known_of_another() {
+    let elsewhere = "> GET /b HTTP/1.1\n> Authorization: Bearer abcdef\n";
+    ask(&format!("{SENT}{FINE}{elsewhere}{REFUSED}{SENT}{FINE}{elsewhere}{REFUSED}"), |memory, view| {
+        let history = memory.history_here(view, view.authorization().unwrap().fingerprint).unwrap();
+        assert!(history.last_accepted.is_none());
+        assert_eq!(history.refusals, 1);
+    });
+    let other = |path: &str, value: &str| format!("> POST {path} HTTP/1.1\n> Authorization: {value}\n{FINE}");
+    for (before, expected) in [
+        (other("/a", "Bearer uvwxyz"), true),
+        (other("/b", "Bearer uvwxyz"), false),
+        (other("/a", "Basic {basic anna:correct horse}"), false),
+    ] {
+        ask(&format!("{before}{SENT}{REFUSED}"), |memory, view| {
+            let others = memory.others_accepted(view, view.authorization().unwrap().fingerprint);
+            assert_eq!(others.is_some(), expected, "{before}");
+        });
+    }
+    let one = "> GET /users/17/a HTTP/1.1\n> Authorization: Bearer abcdef\n";
+    let two = "> PUT /users/b3f1c2de-0000-4000-8000-00805f9b34fb HTTP/1.1\n";
+    ask(&format!("{one}{FINE}{two}{REFUSED}"), |memory, view| assert!(memory.accepted_unasked(view).is_some()));
+    ask(&format!("{one}{FINE}> GET /users HTTP/1.1\n{REFUSED}"), |memory, view| {
+        assert!(memory.accepted_unasked(view).is_none());
+    });
+}
+
+#[test]
+fn who_names_errors_is_known_by_route_and_realm() {
+    let named = "< HTTP/1.1 401 Unauthorized\n< WWW-Authenticate: Bearer realm=\"x\", error=\"invalid_token\"\n";
+    let bare = |realm: &str| format!("< HTTP/1.1 401 Unauthorized\n< WWW-Authenticate: Bearer realm=\"{realm}\"\n");
+    let elsewhere = "> GET /b HTTP/1.1\n> Authorization: Bearer abcdef\n";
+    for (request, realm, expected) in [(SENT, "x", true), (SENT, "y", false), (elsewhere, "x", false)] {
+        ask(&format!("{SENT}{named}{request}{}", bare(realm)), |memory, view| {
+            assert_eq!(memory.names_bearer_errors(view), expected, "{request} {realm}");
+        });
+    }
+}
+
+#[test]
 fn ignored_challenges_are_counted_until_an_answer() {
     ask(&format!("{BARE}{REFUSED}{BARE}{REFUSED}{BARE}{REFUSED}"), |memory, view| {
         assert_eq!(memory.client(view).unwrap().ignored, 2);

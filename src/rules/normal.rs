@@ -6,11 +6,9 @@
 //! Two more things are normal and need no recogniser: names in lower case over HTTP/2, where [`View::is_http2`] tells,
 //! and the absence of Authorization in a preflight and behind a redirect to another origin.
 
-use jiff::Timestamp;
-
 use crate::auth::{DefectKind, NtlmStep, Scheme};
 use crate::exchange::View;
-use crate::memory::Memory;
+use crate::memory::{Accepted, Memory};
 
 use super::field_names;
 
@@ -191,9 +189,9 @@ const RECENT_SECONDS: i64 = 600;
 
 /// When this client last had credentials accepted at the same place without having been asked, if now there are none.
 /// That is no start of a handshake: something took them away.
-pub(super) fn lost_credentials(view: &View<'_>, memory: &Memory) -> Option<Timestamp> {
-    let at = memory.accepted_unasked(view).filter(|_| view.offered().is_empty())?;
-    (view.exchange().time.as_second() - at.as_second() <= RECENT_SECONDS).then_some(at)
+pub(super) fn lost_credentials(view: &View<'_>, memory: &Memory) -> Option<Accepted> {
+    let accepted = memory.accepted_unasked(view).filter(|_| view.offered().is_empty())?;
+    (view.exchange().time.as_second() - accepted.time.as_second() <= RECENT_SECONDS).then_some(accepted)
 }
 
 /// How many challenges in a row this client has left without an answer, if it is a program that asks for data and not

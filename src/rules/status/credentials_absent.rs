@@ -84,10 +84,10 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         [] => "and the answer does not say what is wanted".to_owned(),
         schemes => format!("and the server asks for {}", schemes.join(" or ")),
     };
-    if let Some(at) = normal::lost_credentials(view, memory) {
+    if let Some(accepted) = normal::lost_credentials(view, memory) {
         let summary = "this client's credentials were accepted here before, and now there are none";
         let found = RULE.found(Certainty::Certain, summary).at(At::Unknown);
-        let found = found.because(format!("before: accepted at {}", clock(at)));
+        let found = found.because(format!("before: accepted at {} on this route", clock(accepted.time)));
         return vec![with_answer(found.because("request: no credentials"), view)];
     }
     let none = if view.request().has("cookie") { "no credentials but a cookie" } else { "no credentials" };

@@ -45,8 +45,8 @@ const BARE: &str = r#"> GET /orders HTTP/1.1
 > Host: api.example
 > Authorization: Bearer bm90IHRoaXMgb25l
 < HTTP/1.1 401 Unauthorized
-< WWW-Authenticate: Bearer error="invalid_token"
-> GET /invoices HTTP/1.1
+< WWW-Authenticate: Bearer realm="api", error="invalid_token"
+> POST /orders HTTP/1.1
 > Host: api.example
 > Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 < HTTP/1.1 401 Unauthorized
@@ -97,9 +97,9 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         return vec![found.because(format!("text: {phrase}"))];
     }
     if is_bare_where_others_are_not(view, offered, memory) {
-        let summary = "the answer names no error, as if no token had come, though this server names one otherwise";
+        let summary = "the answer names no error, as if no token had come, though this route names one otherwise";
         let found = with_answer(with_credentials(RULE.found(Certainty::Likely, summary), view, offered), view);
-        return vec![found.because("before: a refused token got a challenge with `error`").header(&offered.name)];
+        return vec![found.because("before: a refused token got a challenge with `error` on this route").header(&offered.name)];
     }
     Vec::new()
 }
