@@ -1,6 +1,6 @@
 //! Everything looks right, and the answer is still no: then it is the credential itself.
 
-use crate::auth::Detail;
+use crate::auth::{DefectKind, Detail, NtlmStep, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
@@ -26,6 +26,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a wrong password", PASSWORD),
         Example::fires("it worked until a moment ago", STOPPED),
         Example::fires("refused without a challenge", BARE),
+        Example::fires("NTLM inside of Negotiate, which the server does not take", NTLM),
         Example::fires("403 from an API that knows who asks", RIGHTS),
         Example::fires("the scope does not suffice", SCOPE),
         Example::fires("S3 denies access", S3),
@@ -64,6 +65,13 @@ const BARE: &str = r#"> GET /orders HTTP/1.1
 <
 < {"error":"wrong",
 <  "hint":"see the portal"}
+"#;
+
+const NTLM: &str = r#"> GET /share HTTP/1.1
+> Host: files.example
+> Authorization: Negotiate {ntlm 1}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Negotiate
 "#;
 
 const RIGHTS: &str = r#"> DELETE /orders/7 HTTP/1.1
@@ -145,13 +153,40 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
 
 /// The answer 401 or 407, or a 403 that calls the token itself wrong.
 fn refused(view: &View<'_>, offered: &Offered, memory: &Memory) -> Finding {
+    if is_ntlm_in_negotiate(view, offered) {
+        let summary =
+            "the server does not take NTLM inside of Negotiate: it did not go on with the client's first message";
+        return RULE.found(Certainty::Likely, summary).because("no credentials yet: NTLM message 1 of 3").fix(
+            "Clients take NTLM where they have no Kerberos ticket for the server. See that this one gets it: the name in the \
+             URL needs a service principal (SPN), and the client has to reach the domain controller. Or let the server \
+             take NTLM.",
+        );
+    }
     let what = called(view, offered);
+    let (are, them) = if is_plural(offered) { ("are", "them") } else { ("is", "it") };
     let history = memory.history(offered.fingerprint);
     let summary = match history.and_then(|history| history.last_accepted) {
-        Some(at) => format!("{what} worked until {} and is refused since", clock(at)),
-        None => format!("{what} went out whole and well-formed, and the server refuses it"),
+        Some(at) => format!("{what} worked until {} and {are} refused since", clock(at)),
+        None if !offered.credentials.defects.is_empty() => {
+            format!("{what} went out whole, and the server refuses {them}")
+        }
+        None => format!("{what} went out whole and well-formed, and the server refuses {them}"),
     };
     RULE.found(Certainty::Likely, summary)
+}
+
+/// Whether credentials are called by a plural: the user name and password, the Digest credentials.
+fn is_plural(offered: &Offered) -> bool {
+    let is_in_field = !matches!(offered.place, OfferedIn::Query | OfferedIn::Form | OfferedIn::Userinfo);
+    is_in_field && offered.credentials.scheme.as_ref().is_some_and(|scheme| *scheme != Scheme::Bearer)
+}
+
+/// Whether the first message of NTLM was sent in Negotiate, and the answer begins anew instead of going on with it.
+fn is_ntlm_in_negotiate(view: &View<'_>, offered: &Offered) -> bool {
+    offered.credentials.scheme == Some(Scheme::Negotiate)
+        && view.ntlm_sent() == Some(NtlmStep::Negotiate)
+        && view.ntlm_asked().is_none()
+        && view.challenges(view.status() == 407).any(|challenge| challenge.scheme == Scheme::Negotiate)
 }
 
 /// Whether the answer is about what these credentials allow: 403, unless the server calls the token itself wrong.
@@ -168,12 +203,13 @@ fn rights(view: &View<'_>, offered: &Offered) -> Finding {
     if let Some(challenge) = challenges.find(|challenge| challenge.param("error") == Some("insufficient_scope")) {
         let scope = challenge.params.iter().find(|param| param.name == "scope" && !param.value.is_empty());
         let asked = scope.map(|scope| clip(&view.redactor().param(scope)));
+        let lack = if is_plural(offered) { "lack" } else { "lacks" };
         let summary = match &asked {
             // A longer list is in the evidence.
             Some(asked) if asked.chars().count() <= 60 => {
-                format!("{what} lacks scope: the server asks for \"{asked}\"")
+                format!("{what} {lack} scope: the server asks for \"{asked}\"")
             }
-            _ => format!("the server says that {what} lacks scope"),
+            _ => format!("the server says that {what} {lack} scope"),
         };
         let found = RULE.found(Certainty::Certain, summary).severity(Severity::Warning).at(At::Client);
         let found = found.because("the server's error is insufficient_scope");
@@ -266,8 +302,8 @@ fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered) -> Finding 
     if let Some(asked) = challenges.find(|challenge| Some(&challenge.scheme) == scheme) {
         found = found.because(format!("not the scheme: {} is asked for", asked.scheme_as_sent));
     }
-    if offered.credentials.defects.iter().all(|defect| !defect.kind.is_grave()) {
-        found = found.because("not the spelling: no fault in the header as it passed here");
+    if let Some(spelling) = spelling(view, offered) {
+        found = found.because(spelling);
     }
     if let Detail::Jwt(jwt) = &offered.credentials.detail
         && let Some(claims) = &jwt.claims
@@ -284,6 +320,25 @@ fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered) -> Finding 
         }
     }
     found
+}
+
+/// What can be said of how the credentials are written; grave defects have rules of their own.
+fn spelling(view: &View<'_>, offered: &Offered) -> Option<String> {
+    let defects = &offered.credentials.defects;
+    if defects.iter().any(|defect| defect.kind.is_grave()) {
+        return None;
+    }
+    let Some(minor) = defects.first() else {
+        return Some("not the spelling: no fault in the header as it passed here".to_owned());
+    };
+    let usual = offered.credentials.scheme.as_ref().and_then(Scheme::registered_spelling);
+    Some(match (minor.kind, usual) {
+        (DefectKind::SchemeSpelling, Some(usual)) => {
+            let sent = view.redactor().name(offered.credentials.scheme_as_sent.as_bytes());
+            format!("the spelling: the scheme is written {sent}, which is legal, but some servers want {usual}")
+        }
+        _ => format!("the spelling: {}", minor.kind.text()),
+    })
 }
 
 fn told_by_history(mut found: Finding, view: &View<'_>, offered: &Offered, memory: &Memory) -> Finding {
@@ -338,5 +393,60 @@ mod tests {
             shown.contains("error=\"insufficient_scope\"") && shown.contains("scope of the token: orders:read"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn the_spelling_is_ruled_out_only_where_it_is_flawless() {
+        for (value, expected) in [
+            ("Bearer 2YotnFZFEjr1zCsicMWpAA", "not the spelling: no fault"),
+            (
+                "bearer 2YotnFZFEjr1zCsicMWpAA",
+                "the scheme is written bearer, which is legal, but some servers want Bearer",
+            ),
+            ("Bearer  2YotnFZFEjr1zCsicMWpAA", "the spelling: several spaces follow the scheme"),
+        ] {
+            let finding = one(&format!(
+                "> GET / HTTP/1.1\n> Authorization: {value}\n< HTTP/1.1 401 x\n< WWW-Authenticate: Bearer realm=\"a\"\n"
+            ));
+            let shown = evidence(&finding);
+            assert!(shown.contains(expected), "{shown}");
+            assert_eq!(
+                shown.contains("not the spelling"),
+                finding.summary.contains("well-formed"),
+                "{}",
+                finding.summary
+            );
+        }
+    }
+
+    #[test]
+    fn sentences_agree_in_number() {
+        for (fields, expected) in [
+            (
+                "Authorization: Basic {basic anna:correct horse}",
+                "the user name and password went out whole and well-formed, and the server refuses them",
+            ),
+            (
+                "Authorization: NTLM {ntlm 3}",
+                "the NTLM credentials went out whole and well-formed, and the server refuses them",
+            ),
+            (
+                "Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA",
+                "the Bearer token went out whole and well-formed, and the server refuses it",
+            ),
+            (
+                "X-Api-Key: 0b5a7c2e9d1f4a3c8e6b",
+                "the key in X-Api-Key went out whole and well-formed, and the server refuses it",
+            ),
+        ] {
+            assert_eq!(one(&format!("> GET / HTTP/1.1\n> {fields}\n< HTTP/1.1 401 x\n")).summary, expected);
+        }
+        let finding = one(NTLM);
+        assert!(
+            finding.summary.starts_with("the server does not take NTLM inside of Negotiate"),
+            "{}",
+            finding.summary
+        );
+        assert!(finding.fix.contains("Kerberos"));
     }
 }
