@@ -26,6 +26,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a wrong password", PASSWORD),
         Example::fires("it worked until a moment ago", STOPPED),
         Example::fires("refused without a challenge", BARE),
+        Example::fires("a token that ended a moment ago", JUST_ENDED),
         Example::fires("NTLM inside of Negotiate, which the server does not take", NTLM),
         Example::fires("403 from an API that knows who asks", RIGHTS),
         Example::fires("the scope does not suffice", SCOPE),
@@ -65,6 +66,15 @@ const BARE: &str = r#"> GET /orders HTTP/1.1
 <
 < {"error":"wrong",
 <  "hint":"see the portal"}
+"#;
+
+const JUST_ENDED: &str = r#"* time 2026-11-24T12:00:20Z
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"RS256"} {"exp":1795521600}}
+< HTTP/1.1 401 Unauthorized
+< Date: Tue, 24 Nov 2026 12:00:20 GMT
+< WWW-Authenticate: Bearer realm="orders"
 "#;
 
 const NTLM: &str = r#"> GET /share HTTP/1.1
@@ -308,10 +318,15 @@ fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered) -> Finding 
     if let Detail::Jwt(jwt) = &offered.credentials.detail
         && let Some(claims) = &jwt.claims
         && let Some(exp) = claims.exp.and_then(|exp| exp.timestamp())
-        && exp > view.server_time()
-        && claims.nbf.and_then(|nbf| nbf.timestamp()).is_none_or(|nbf| nbf <= view.server_time())
     {
-        found = found.because(format!("not the time: the token is valid until {}", exp.strftime("%F %H:%M:%SZ")));
+        let now = view.server_time();
+        let late = now.as_second().saturating_sub(exp.as_second());
+        let has_begun = claims.nbf.and_then(|nbf| nbf.timestamp()).is_none_or(|nbf| nbf <= now);
+        if exp > now && has_begun {
+            found = found.because(format!("not the time: the token is valid until {}", exp.strftime("%F %H:%M:%SZ")));
+        } else if (1..=60).contains(&late) {
+            found = found.because(format!("the time: exp was {late} s before the answer; servers allow some leeway"));
+        }
     }
     if let Some(date) = view.response_date() {
         let apart = (date.as_second() - view.exchange().time.as_second()).abs();
@@ -417,6 +432,13 @@ mod tests {
                 finding.summary
             );
         }
+    }
+
+    #[test]
+    fn a_token_that_has_just_ended_is_said_to_have() {
+        let shown = evidence(&one(JUST_ENDED));
+        assert!(shown.contains("exp was 20 s before the answer; servers allow some leeway"), "{shown}");
+        assert!(!shown.contains("not the time"), "{shown}");
     }
 
     #[test]

@@ -107,7 +107,8 @@ struct Limit {
 
 /// Finds a token that was refused outside of its validity.
 ///
-/// Servers allow some leeway, so only more than a minute counts, or less where the server itself says that this is why.
+/// Servers allow some leeway, so only more than a minute counts, or less where the server itself says that this is why,
+/// or at least that it is the token, and was past the limit by its own clock.
 fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let by_grpc = is_refused_by_grpc(view);
     if normal::is_token_endpoint(view) {
@@ -125,7 +126,8 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
         // What is in milliseconds, or before anybody issued tokens, is no time that was meant.
         at.timestamp().filter(|_| at.0 > 0)?;
         let beyond = (limit.beyond)(at.0, clocks.deciding().as_second());
-        let agrees = said.is_some() || stopped_at_limit(memory, offered, at);
+        let is_token = clocks.server.is_some() && is_called_invalid(view);
+        let agrees = said.is_some() || is_token || stopped_at_limit(memory, offered, at);
         (beyond > if agrees { 0 } else { TOLERANCE }).then_some((offered, jwt, at, beyond))
     })?;
     let by_tap = (limit.beyond)(at.0, clocks.tap.as_second());
@@ -137,7 +139,7 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
         _ if view.status() == 403 && said.is_none() => Certainty::Likely,
         (Some(_), Some(_)) if !by_both => Certainty::Likely,
         (None, _) if said.is_none() => Certainty::Likely,
-        // Only the history speaks for it.
+        // Only the history speaks for it, or an error that has other reasons as well.
         _ if beyond <= TOLERANCE && said.is_none() => Certainty::Likely,
         _ => Certainty::Certain,
     };
@@ -175,6 +177,11 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
              Set the wrong one right, with NTP or chrony; then look at the token.",
         )
     })
+}
+
+/// Whether the server calls the token invalid, which is its error for one that is out of its time (RFC 6750 3.1).
+fn is_called_invalid(view: &View<'_>) -> bool {
+    view.challenges(view.status() == 407).any(|challenge| challenge.param("error") == Some("invalid_token"))
 }
 
 /// Whether the history of this credential agrees: it was taken until the limit, and refused ever since.

@@ -11,6 +11,8 @@ fn asked(claims: &str, answer: &str) -> String {
 /// 2026-11-24T12:00:00Z, when transcripts begin.
 const NOON: i64 = 1_795_521_600;
 const REFUSED: &str = "< HTTP/1.1 401 x\n< Date: Tue, 24 Nov 2026 12:00:00 GMT\n";
+const INVALID: &str =
+    "< HTTP/1.1 401 x\n< Date: Tue, 24 Nov 2026 12:00:00 GMT\n< WWW-Authenticate: Bearer error=\"invalid_token\"\n";
 const SAYS_SO: &str = "< HTTP/1.1 401 x\n< Date: Tue, 24 Nov 2026 12:00:00 GMT\n<\n< Token has expired\n";
 
 fn certainty(rule: &Rule, text: &str) -> Option<Certainty> {
@@ -23,6 +25,12 @@ fn a_minute_is_left_to_the_leeway_unless_the_server_says_so() {
         (61, REFUSED, Some(Certainty::Certain)),
         (60, REFUSED, None),
         (1, REFUSED, None),
+        (61, INVALID, Some(Certainty::Certain)),
+        (60, INVALID, Some(Certainty::Likely)),
+        (1, INVALID, Some(Certainty::Likely)),
+        (0, INVALID, None),
+        // By whose clock is not known.
+        (1, "< HTTP/1.1 401 x\n< WWW-Authenticate: Bearer error=\"invalid_token\"\n", None),
         (1, SAYS_SO, Some(Certainty::Certain)),
         (0, SAYS_SO, None),
         (-3600, SAYS_SO, None),

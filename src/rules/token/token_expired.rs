@@ -20,6 +20,7 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("a quarter of an hour too late", LATE),
         Example::fires("a second too late, and the server says so", SECOND),
+        Example::fires("a few seconds too late, and the server calls the token invalid", INVALID),
         Example::fires("a few seconds too late, and it worked until then", HISTORY),
         Example::fires("no Date, by the tap's clock", NO_DATE),
         Example::fires("expired by the server's clock, which is ahead", SKEW),
@@ -68,6 +69,16 @@ const SECOND: &str = "\
 < HTTP/1.1 401 Unauthorized
 < Date: Tue, 24 Nov 2026 12:00:01 GMT
 < WWW-Authenticate: Bearer error=\"invalid_token\", error_description=\"The access token expired\"
+";
+
+const INVALID: &str = "\
+* time 2026-11-24T12:00:20Z
+> GET /api/me HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {\"alg\":\"RS256\"} {\"exp\":1795521600}}
+< HTTP/1.1 401 Unauthorized
+< Date: Tue, 24 Nov 2026 12:00:20 GMT
+< WWW-Authenticate: Bearer error=\"invalid_token\"
 ";
 
 const HISTORY: &str = "\
