@@ -38,7 +38,14 @@ where
     F: Fn(Server) -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    serve_on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), script)
+}
+
+fn serve_on<F, R>(listener: std::net::TcpListener, script: F) -> SocketAddr
+where
+    F: Fn(Server) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
     let addr = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
     thread::spawn(move || {
@@ -430,7 +437,7 @@ fn another_host_is_the_authority_and_in_the_record() {
     let record = tap.record();
     let edit = &record["edits"][0];
     assert_eq!((&edit["what"], &edit["from"]), (&"host".into(), &"api.example".into()));
-    assert_eq!(edit["to"], addr.to_string());
+    assert_eq!((&edit["to"], &edit["why"]), (&addr.to_string().into(), &"--host asks for it".into()));
     assert_eq!(record["request"]["authority"], "api.example");
 }
 
@@ -456,6 +463,46 @@ fn an_upstream_that_refuses_is_a_502() {
         assert_status(&record, 502);
         assert_eq!(record["response"]["by_tap"], true);
     }
+}
+
+#[test]
+fn an_upstream_that_comes_up_later_is_asked_again_for_http2() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = held.local_addr().unwrap();
+    drop(held);
+    let tap = Tap::start(&format!("http://{addr}"));
+    let status = |tap: SocketAddr| {
+        run(async move {
+            let mut client = client(tap).await;
+            client.send_request(get("/"), true).unwrap().0.await.unwrap().status()
+        })
+    };
+    assert_eq!(status(tap.addr()), StatusCode::BAD_GATEWAY);
+    serve_on(std::net::TcpListener::bind(addr).unwrap(), |mut connection| async move {
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            respond.send_response(Response::new(()), true).unwrap();
+        }
+    });
+    assert_eq!(status(tap.addr()), StatusCode::OK);
+    assert_eq!(tap.records(2)[1]["response"]["version"], "HTTP/2");
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let addr = answers(|_, mut respond| async move {
+        respond.send_response(Response::new(()), true).unwrap();
+    });
+    let tap = Tap::start_with(&format!("h2c://{addr}"), &["--idle-timeout", "200ms"]);
+    run(async {
+        let (sender, connection) = connect(tap.addr()).await;
+        let connection = tokio::spawn(connection);
+        let mut sender = sender.ready().await.unwrap();
+        let answer = sender.send_request(get("/"), true).unwrap().0.await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        // The sender is kept, so that only the tap can end the connection.
+        connection.await.unwrap().unwrap();
+        drop(sender);
+    });
 }
 
 #[test]

@@ -306,13 +306,14 @@ fn files_that_hold_something_else_are_named() {
         (vec!["--tls-cert", &localhost, "--tls-key", &localhost], vec!["--tls-key", "no private key in PEM"]),
         (vec!["--tls-cert", &localhost, "--tls-key", &other_key], vec!["--tls-cert", &localhost, "belong together"]),
     ] {
-        let mut command = common::tap::command();
-        command.args(&options).arg("127.0.0.1:0=https://127.0.0.1:1").stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{options:?}: {stderr}");
-        for word in words.iter().chain(&["try: "]) {
-            assert!(stderr.contains(word), "{options:?}: {word:?} is not in: {stderr}");
+        // A file that is named is read, whether an upstream needs it or not.
+        for tap in ["127.0.0.1:0=https://127.0.0.1:1", "127.0.0.1:0=http://127.0.0.1:1"] {
+            let output = common::tap::command().args(&options).arg(tap).stdin(Stdio::null()).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{options:?}: {stderr}");
+            for word in words.iter().chain(&["try: "]) {
+                assert!(stderr.contains(word), "{options:?}: {word:?} is not in: {stderr}");
+            }
         }
     }
     let mut command = common::tap::command();
