@@ -190,7 +190,9 @@ const RECENT_SECONDS: i64 = 600;
 /// When this client last had credentials accepted at the same place without having been asked, if now there are none.
 /// That is no start of a handshake: something took them away.
 pub(super) fn lost_credentials(view: &View<'_>, memory: &Memory) -> Option<Accepted> {
-    let accepted = memory.accepted_unasked(view).filter(|_| view.offered().is_empty())?;
+    // Of a head that was cut nobody knows what it lacks.
+    let is_bare = view.offered().is_empty() && !view.request().is_cut();
+    let accepted = memory.accepted_unasked(view).filter(|_| is_bare)?;
     (view.exchange().time.as_second() - accepted.time.as_second() <= RECENT_SECONDS).then_some(accepted)
 }
 
@@ -200,7 +202,7 @@ pub(super) fn ignored_challenges(view: &View<'_>, memory: &Memory) -> Option<u32
     let ignored = memory.client(view).map(|client| client.ignored).filter(|ignored| *ignored >= IGNORED)?;
     let accepts_json = view.request().value("accept").is_some_and(|accept| accept.starts_with(b"application/json"));
     let wants_data = accepts_json || !matches!(view.method(), b"GET" | b"HEAD" | b"OPTIONS");
-    (wants_data && is_sound_challenge(view) && !is_probe(view)).then_some(ignored)
+    (wants_data && !view.request().is_cut() && is_sound_challenge(view) && !is_probe(view)).then_some(ignored)
 }
 
 fn contains(text: &[u8], word: &str) -> bool {

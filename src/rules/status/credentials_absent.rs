@@ -1,7 +1,7 @@
 //! Nothing was sent, and the server asked for it. Every handshake starts so.
 
 use crate::exchange::View;
-use crate::memory::Memory;
+use crate::memory::{Accepted, Memory};
 use crate::rules::evidence::{clock, with_answer};
 use crate::rules::normal;
 use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
@@ -22,6 +22,8 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("the start of a handshake", START),
         Example::fires("credentials were there a moment ago", GONE),
+        Example::fires("somebody like this client had credentials a moment ago", GONE_ELSEWHERE),
+        Example::fires("a cookie in their place", COOKIE),
         Example::quiet("the handshake goes on", ANSWERED),
         Example::quiet("a client that waits for the challenge on each connection", WAITS),
     ],
@@ -41,6 +43,24 @@ const GONE: &str = r#"> GET /api/orders HTTP/1.1
 < HTTP/1.1 200 OK
 > GET /api/orders HTTP/1.1
 > Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+"#;
+
+const GONE_ELSEWHERE: &str = r#"> GET /api/orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 200 OK
+* new connection
+> GET /api/orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+"#;
+
+const COOKIE: &str = r#"> GET /api/orders HTTP/1.1
+> Host: api.example
+> Cookie: session=8f14e45fceea167a
 < HTTP/1.1 401 Unauthorized
 < WWW-Authenticate: Bearer realm="orders"
 "#;
@@ -84,13 +104,13 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         [] => "and the answer does not say what is wanted".to_owned(),
         schemes => format!("and the server asks for {}", schemes.join(" or ")),
     };
-    if let Some(accepted) = normal::lost_credentials(view, memory) {
-        let summary = "this client's credentials were accepted here before, and now there are none";
-        let found = RULE.found(Certainty::Certain, summary).at(At::Unknown);
-        let found = found.because(format!("before: accepted at {} on this route", clock(accepted.time)));
-        return vec![with_answer(found.because("request: no credentials"), view)];
-    }
     let none = if view.request().has("cookie") { "no credentials but a cookie" } else { "no credentials" };
+    if view.request().is_cut() {
+        return vec![cut(view, none)];
+    }
+    if let Some(accepted) = normal::lost_credentials(view, memory) {
+        return vec![lost(view, accepted, none)];
+    }
     let found = RULE.found(Certainty::Certain, format!("the request had {none}, {asked}"));
     let found = found.because(format!("request: {none} in {} fields", view.request().fields().len()));
     let found = with_answer(found, view);
@@ -100,4 +120,86 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         return vec![found.fix(fix).at(At::Client)];
     }
     vec![found.severity(Severity::Info)]
+}
+
+/// What was not recorded may have been credentials.
+fn cut(view: &View<'_>, none: &str) -> Finding {
+    let request = view.request();
+    let summary = "the request's head was recorded only up to the limit, and credentials may be behind it";
+    let found = RULE.found(Certainty::Possible, summary).severity(Severity::Info).at(At::Unknown);
+    let fields = request.fields().len();
+    let found =
+        found.because(format!("request: {none} in the first {fields} fields of a head of {} bytes", request.size()));
+    with_answer(found, view)
+        .fix(format!("Give `--head-limit` more than {} bytes and look at the same request again.", request.size()))
+}
+
+/// One connection is one client, unless a gateway shares it among several. An address and a User-Agent may be many.
+fn lost(view: &View<'_>, accepted: Accepted, none: &str) -> Finding {
+    let is_same = accepted.connection == view.exchange().client.connection && !view.request().has("via");
+    let found = if is_same {
+        let summary = "this client's credentials were accepted here before, and now there are none";
+        RULE.found(Certainty::Certain, summary)
+    } else {
+        let who = "a client with this address and User-Agent";
+        RULE.found(Certainty::Possible, format!("{who} had credentials accepted here before, and now there are none"))
+    };
+    let on = if is_same { "this route, on this connection" } else { "this route" };
+    let found = found.at(At::Unknown).because(format!("before: accepted at {} on {on}", clock(accepted.time)));
+    with_answer(found.because(format!("request: {none}")), view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::diagnose::Diagnoser;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+
+    /// What is found in the last exchange, which has to be this rule's.
+    fn last(text: &str) -> Finding {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"absent"), []);
+        let mut diagnoser = Diagnoser::default();
+        let exchanges = transcript::parse(text).unwrap();
+        let diagnoses: Vec<_> =
+            exchanges.iter().map(|exchange| diagnoser.diagnose(&View::new(exchange, &redactor))).collect();
+        let found = diagnoses.last().and_then(|diagnosis| diagnosis.main()).unwrap().clone();
+        assert_eq!(found.rule.name, RULE.name);
+        found
+    }
+
+    #[test]
+    fn only_one_connection_is_surely_one_client() {
+        let found = last(GONE);
+        assert_eq!((found.severity, found.certainty), (Severity::Warning, Certainty::Certain));
+        for text in [GONE_ELSEWHERE.to_owned(), GONE.replace("> Host", "> Via: 1.1 edge\n> Host")] {
+            let found = last(&text);
+            assert_eq!((found.severity, found.certainty), (Severity::Warning, Certainty::Possible));
+            assert!(found.summary.starts_with("a client with this address and User-Agent "), "{}", found.summary);
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_named() {
+        let with_cookie = GONE.replace("< HTTP/1.1 401", "> Cookie: a=b\n< HTTP/1.1 401");
+        for text in [COOKIE, &with_cookie] {
+            let found = last(text);
+            assert!(found.evidence.iter().any(|line| line.text.contains("but a cookie")), "{:?}", found.evidence);
+        }
+    }
+
+    #[test]
+    fn of_a_head_that_was_cut_nothing_is_certain() {
+        let pad = format!("> X-Pad: {}\n< HTTP/1.1 401", "a".repeat(1 << 20));
+        let answer = START.replace("< HTTP/1.1 401", &pad);
+        let found = last(&answer);
+        assert_eq!((found.severity, found.certainty), (Severity::Info, Certainty::Possible));
+        assert!(found.summary.contains("only up to the limit") && found.fix.contains("`--head-limit`"));
+        // Neither that credentials were lost nor that a challenge was ignored can be told.
+        let lost = GONE.replace("< HTTP/1.1 401", &pad);
+        assert_eq!(last(&lost).severity, Severity::Info);
+        let ignored = [&answer.replace("GET", "POST").repeat(6), ""].concat();
+        assert_eq!(last(&ignored).severity, Severity::Info);
+    }
 }

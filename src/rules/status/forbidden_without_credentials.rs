@@ -71,7 +71,9 @@ const SPEAKS_OF_LOGIN: [&str; 10] = [
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     let sent = !view.offered().is_empty() || view.request().has("cookie") || client_certificate(view);
-    if view.status() != 403 || sent || normal::recognise(view, memory).is_some() || is_other_refusal(view) {
+    // Credentials may stand where nothing was recorded.
+    let may_have_sent = sent || view.request().is_cut();
+    if view.status() != 403 || may_have_sent || normal::recognise(view, memory).is_some() || is_other_refusal(view) {
         return Vec::new();
     }
     let said = words::said(view).filter(|said| said.meaning == Meaning::NoCredentials);
@@ -101,4 +103,22 @@ fn is_other_refusal(view: &View<'_>) -> bool {
     let text = view.error_text().unwrap_or_default();
     let is_limited = response.head.has("retry-after") || response.head.value("x-ratelimit-remaining") == Some(b"0");
     response.head.has("cf-mitigated") || is_limited || text.contains("CSRF") || text.contains("Request blocked.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+
+    #[test]
+    fn a_head_that_was_cut_does_not_show_that_nobody_was_logged_in() {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"forbidden"), []);
+        let pad = format!("> X-Pad: {}\n< HTTP/1.1 403", "a".repeat(1 << 20));
+        for (text, expected) in [(DJANGO.to_owned(), 1), (DJANGO.replace("< HTTP/1.1 403", &pad), 0)] {
+            let exchange = transcript::parse(&text).unwrap().remove(0);
+            assert_eq!(check(&View::new(&exchange, &redactor), &Memory::default()).len(), expected);
+        }
+    }
 }
