@@ -10,6 +10,8 @@ pub(super) enum Suspect {
     Misspelt,
     /// It has an underscore, which nginx and others drop unless told not to.
     Underscore,
+    /// A gateway moves Authorization there.
+    Renamed,
     /// It has another character that is legal and that gateways stumble over.
     Character(char),
 }
@@ -24,11 +26,17 @@ const OWN_MEANING: [&str; 6] = [
     "authentication-control",
 ];
 
+/// Where gateways put an Authorization that they do not hand on under its own name.
+const RENAMED: [&str; 3] = ["x-amzn-remapped-authorization", "x-forwarded-authorization", "x-original-authorization"];
+
 /// What is doubtful about a name, if it was meant to carry credentials.
 pub(super) fn suspect(name: &[u8]) -> Option<Suspect> {
     let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
     if OWN_MEANING.contains(&name.as_str()) || name.len() > 60 {
         return None;
+    }
+    if RENAMED.contains(&name.as_str()) {
+        return Some(Suspect::Renamed);
     }
     let Some(odd) = name.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') else {
         let is_near = name.len() >= 10 && super::distance(&name, "authorization") <= 2;
@@ -73,6 +81,9 @@ mod tests {
             ("x_api_key", Some(Suspect::Underscore)),
             ("X.Api.Key", Some(Suspect::Character('.'))),
             ("X_Authorization", Some(Suspect::Underscore)),
+            ("X-Forwarded-Authorization", Some(Suspect::Renamed)),
+            ("x-amzn-Remapped-Authorization", Some(Suspect::Renamed)),
+            ("X-Original-Authorization", Some(Suspect::Renamed)),
             ("Authorization", None),
             ("Proxy-Authorization", None),
             ("Authentication-Info", None),

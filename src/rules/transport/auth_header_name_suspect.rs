@@ -15,7 +15,8 @@ pub static RULE: Rule = Rule {
     title: "The name of the header with the credentials is doubtful",
     why: "A misspelt Authorization is just another header to everybody. A name with an underscore is legal, and yet nginx \
           drops it unless `underscores_in_headers` is on; other gateways drop or rename names with dots and the like, \
-          because an application that is handed names as variables could not tell them from others.",
+          because an application that is handed names as variables could not tell them from others. And some gateways move \
+          Authorization to a name of their own, where no application looks for it.",
     fix: "Send the header under its usual name, with hyphens: `Authorization`, `X-Api-Key`.",
     spec: &[
         Spec::rfc(9110, "5.1"),
@@ -28,6 +29,8 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("British spelling", MISSPELT),
         Example::fires("an underscore", UNDERSCORE),
+        Example::fires("a gateway has moved it", RENAMED),
+        Example::quiet("moved by a gateway, and a credential of its own put in its place", REPLACED),
         Example::quiet("Authentication-Info is a header of its own", INFO),
         Example::quiet("a server that takes the name", TAKEN),
     ],
@@ -46,6 +49,20 @@ const UNDERSCORE: &str = r#"> GET /orders HTTP/1.1
 > api_key: 0b5a7c2e9d1f4a3c8e6b
 < HTTP/1.1 403 Forbidden
 < Server: nginx
+"#;
+
+const RENAMED: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> X-Forwarded-Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+"#;
+
+const REPLACED: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer dGhlIGdhdGV3YXkncyBvd24
+> X-Forwarded-Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 200 OK
 "#;
 
 const INFO: &str = r#"> GET /orders HTTP/1.1
@@ -72,23 +89,33 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     let mut named = view.request().fields().filter_map(|field| Some((field, suspect(field.name)?)));
     let Some((field, why)) = named.next() else { return Vec::new() };
     let name = view.redactor().name(field.name);
-    let (certainty, summary, fix) = match why {
+    let (certainty, at, summary, fix) = match why {
+        Suspect::Renamed => (
+            Certainty::Likely,
+            At::Unknown,
+            format!("the credentials are under {name}; something before this tap renamed the header"),
+            "Tell the gateway before this tap to hand Authorization on under its own name, or let the server read the \
+             name that it is under here.",
+        ),
         Suspect::Misspelt => (
             Certainty::Likely,
+            At::Client,
             format!("the header is called {name}, and nobody looks for credentials there"),
             "Call the header `Authorization`.",
         ),
         Suspect::Underscore => (
             Certainty::Possible,
+            At::Client,
             format!("the header is called {name}, and many servers drop names with an underscore"),
             "Send the name with hyphens, or tell nginx `underscores_in_headers on;`.",
         ),
         Suspect::Character(odd) => (
             Certainty::Possible,
+            At::Client,
             format!("the header is called {name}, and some gateways drop names with {odd:?}"),
             RULE.fix,
         ),
     };
-    let found = RULE.found(certainty, summary).at(At::Client).header(name.as_ref()).fix(fix);
+    let found = RULE.found(certainty, summary).at(at).header(name.as_ref()).fix(fix);
     vec![with_answer(with_field(found, view, Message::Request, field.index, ""), view)]
 }
