@@ -13,13 +13,14 @@ pub static RULE: Rule = Rule {
     title: "The upstream gave no whole answer",
     why: "The tap could not reach the upstream, or the connection broke before the answer had passed. It says nothing about \
           the credentials: nobody looked at them, or nobody could say so.",
-    fix: "See that the upstream runs and listens at the address that the tap was given, and what its own log says for \
-          this time.",
+    fix: "See which step failed. If nobody could be reached, see that the upstream runs and listens at the address that \
+          the tap was given; if it broke off, look what its own log says for this time.",
     spec: &[Spec::rfc(9110, "15.6.3"), Spec::rfc(9110, "15.6.5"), Spec::rfc(9209, "2.3")],
     supersedes: &["credentials-absent", "credentials-rejected"],
     examples: &[
         Example::fires("nothing listens there", REFUSED),
         Example::fires("the certificate is not trusted", TLS),
+        Example::fires("it breaks off within its answer", BROKEN),
         Example::quiet("the client went away", GONE),
     ],
     check,
@@ -35,6 +36,13 @@ const TLS: &str = r#"* upstream https://api.example
 > GET /orders HTTP/1.1
 > Host: api.example
 * outcome upstream-failed tls invalid peer certificate: UnknownIssuer
+"#;
+
+const BROKEN: &str = r#"> GET /report HTTP/1.1
+> Host: api.example
+* outcome upstream-failed closed
+< HTTP/1.1 200 OK
+< Content-Length: 90000
 "#;
 
 const GONE: &str = r#"> GET /orders HTTP/1.1
@@ -55,14 +63,12 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         Some(response) => found.because(format!("response: {}, and broke off", response.status)),
         None => found.because("response: none"),
     };
-    vec![match fix(failure.step, &failure.reason) {
-        Some(fix) => found.fix(fix),
-        None => found,
-    }]
+    vec![found.fix(fix(failure.step, &failure.reason, view.response().is_some()))]
 }
 
-fn fix(step: Step, reason: &str) -> Option<&'static str> {
-    Some(match step {
+/// What to do; `answered` is whether the head of the answer had come.
+fn fix(step: Step, reason: &str, answered: bool) -> &'static str {
+    match step {
         Step::Dns => "See that the upstream's name is spelled right, and that this machine's resolver knows it.",
         Step::Connect | Step::ConnectTimeout => {
             "See that the upstream runs, that it listens at this address and port, and that no firewall is between."
@@ -76,6 +82,37 @@ fn fix(step: Step, reason: &str) -> Option<&'static str> {
             "Look what the upstream was waiting for at this time: a database, an identity provider."
         }
         Step::Malformed => "See that the upstream speaks HTTP at this port, and not TLS or another protocol.",
-        Step::Send | Step::Closed | Step::Reset => return None,
-    })
+        Step::Send if answered => {
+            "The upstream answered before it had read the whole request. See whether it limits the size of a body or \
+             refuses early, and what its log says for this time."
+        }
+        Step::Send => {
+            "See what the upstream's log says for this time: it ended the connection while the request was on its way. \
+             It may have restarted, or it limits the size of a request."
+        }
+        Step::Closed | Step::Reset if answered => {
+            "The upstream broke off within its answer. Look in its log for a crash or a worker that ran out of time, and \
+             at its timeouts for sending."
+        }
+        Step::Closed | Step::Reset => {
+            "The upstream took the connection and gave no answer. Look in its log for a crash or a worker that ran out of \
+             time, and at its keep-alive timeout, which may be over just when a request comes."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_answered_runs_and_listens() {
+        for step in [Step::Send, Step::Closed, Step::Reset] {
+            let (before, within) = (fix(step, "", false), fix(step, "", true));
+            assert_ne!(before, within);
+            for text in [before, within] {
+                assert!(!text.contains("listens") && text.contains("log"), "{text}");
+            }
+        }
+    }
 }
