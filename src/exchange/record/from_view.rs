@@ -1,0 +1,223 @@
+//! A record out of an exchange: what is shown, and what is masked.
+
+use super::{
+    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, JwtRecord, Record, Request,
+    Response, SCHEMA, Times, Tls, Unfollowed, Upstream,
+};
+use crate::auth::{Challenge, Detail, Jwt, NumericDate};
+use crate::exchange::redact::Redactor;
+use crate::exchange::view::{Offered, OfferedIn, View};
+use crate::exchange::{self, Outcome, Timing};
+use crate::wire::{Field, HeadDefectKind, RawHead};
+
+impl<'a> Record<'a> {
+    /// The record of an exchange.
+    pub fn new(view: &'a View<'a>, diagnosis: Diagnosis<'a>) -> Self {
+        let exchange = view.exchange();
+        let id = exchange.id.to_string();
+        let failure = match &exchange.outcome {
+            Outcome::UpstreamFailed(failure) => {
+                Some(Failure { step: failure.step.id(), reason: failure.reason.as_str() })
+            }
+            _ => None,
+        };
+        Record {
+            schema: SCHEMA,
+            path_id: id.clone(),
+            id,
+            time: exchange.time,
+            tap: &exchange.tap.name,
+            client: Client {
+                addr: exchange.client.addr.to_string(),
+                connection: exchange.client.connection,
+                tls: exchange.client.tls.as_deref().map(tls),
+            },
+            upstream: Upstream {
+                url: &exchange.tap.upstream_url,
+                addr: exchange.upstream.addr.map(|addr| addr.to_string()),
+                connection: exchange.upstream.connection,
+                reused: exchange.upstream.reused,
+                tls: exchange.upstream.tls.as_deref().map(tls),
+            },
+            request: request(view),
+            edits: exchange
+                .edits
+                .iter()
+                .map(|edit| Edit { what: edit.what, from: &edit.from, to: &edit.to, why: edit.why })
+                .collect(),
+            response: exchange.response.seen().map(|seen| response(view, seen)),
+            timing: times(&exchange.timing),
+            outcome: exchange.outcome.id(),
+            failure,
+            unfollowed: exchange.lost.map(|lost| Unfollowed {
+                direction: lost.direction.id(),
+                why: lost.why.id(),
+                text: lost.why.text(),
+            }),
+            diagnosis,
+        }
+    }
+}
+
+fn request<'a>(view: &'a View<'a>) -> Request<'a> {
+    let request = &view.exchange().request;
+    let redactor = view.redactor();
+    Request {
+        method: redactor.name(view.method()),
+        target: redactor.target(view.target()),
+        version: request.version.as_str(),
+        authority: view.authority().map(|authority| redactor.authority(&authority)),
+        headers: request_headers(view),
+        credentials: view.offered().iter().map(|offered| credential(offered, redactor)).collect(),
+        body_bytes: request.body.size,
+        trailers: request.trailers.as_ref().map(|head| headers(head, redactor)).unwrap_or_default(),
+        defects: defects(&request.head),
+        cut_head_bytes: request.head.is_cut().then(|| request.head.size()),
+    }
+}
+
+fn response<'a>(view: &'a View<'a>, response: &'a exchange::Response) -> Response<'a> {
+    let redactor = view.redactor();
+    let places = view.challenged().iter().flat_map(|field| {
+        let place = if field.by_proxy { "Proxy-Authenticate" } else { "WWW-Authenticate" };
+        field.challenges.iter().map(move |challenge| challenge_record(place, challenge, view))
+    });
+    Response {
+        status: response.status,
+        version: response.version.as_str(),
+        headers: without_echoes(headers(&response.head, redactor), view),
+        challenges: places.collect(),
+        error_body: view.error_text().map(|text| ErrorBody {
+            media_type: response.head.value("content-type").map(|value| redactor.field(b"content-type", value)),
+            text: redactor.text(&view.without_echoes(text.to_owned())),
+        }),
+        interim: &response.interim,
+        interim_count: response.interim_count,
+        body_bytes: response.body.size,
+        trailers: response.trailers.as_ref().map(|head| headers(head, redactor)).unwrap_or_default(),
+        defects: defects(&response.head),
+        cut_head_bytes: response.head.is_cut().then(|| response.head.size()),
+        by_tap: response.by_tap,
+    }
+}
+
+/// The fields of a request; what was read of its credentials is not read again.
+fn request_headers(view: &View<'_>) -> Vec<(String, String)> {
+    let redactor = view.redactor();
+    let is_read =
+        |offered: &&Offered| matches!(offered.place, OfferedIn::Authorization | OfferedIn::ProxyAuthorization);
+    headers_with(view.request(), redactor, |field| {
+        let offered = view.offered().iter().filter(is_read).find(|offered| offered.field == Some(field.index));
+        match offered {
+            Some(offered) => redactor.field_with(field.name, field.value, &offered.credentials),
+            None => redactor.field(field.name, field.value),
+        }
+    })
+}
+
+fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {
+    headers_with(head, redactor, |field| redactor.field(field.name, field.value))
+}
+
+fn headers_with(head: &RawHead, redactor: &Redactor, value: impl Fn(&Field<'_>) -> String) -> Vec<(String, String)> {
+    let has_no_colon = |index: usize| {
+        let defects = head.defects().iter();
+        defects.clone().any(|defect| defect.kind == HeadDefectKind::NoColon && defect.field == Some(index))
+    };
+    head.fields()
+        .map(|field| {
+            let name = match has_no_colon(field.index) {
+                true => redactor.line(field.line),
+                false => redactor.name(field.name).into_owned(),
+            };
+            (name, value(&field))
+        })
+        .collect()
+}
+
+/// The fields of an answer, which may repeat what the request had.
+fn without_echoes(mut headers: Vec<(String, String)>, view: &View<'_>) -> Vec<(String, String)> {
+    for (_, value) in &mut headers {
+        *value = view.without_echoes(std::mem::take(value));
+    }
+    headers
+}
+
+fn defects(head: &RawHead) -> Vec<HeadDefect> {
+    let defects = head.defects().iter();
+    defects.map(|defect| HeadDefect { defect: defect.kind.id(), line: defect.field, at: defect.at }).collect()
+}
+
+fn credential<'a>(offered: &'a Offered, redactor: &Redactor) -> Credential<'a> {
+    let credentials = &offered.credentials;
+    let (user, message, jwt) = match &credentials.detail {
+        Detail::Basic(basic) => (basic.user(), None, None),
+        Detail::Digest(digest) => (digest.username.as_deref(), None, None),
+        Detail::Negotiate(message) => (None, Some(message.id()), None),
+        Detail::Jwt(jwt) => (None, None, Some(jwt_record(jwt))),
+        _ => (None, None, None),
+    };
+    Credential {
+        place: offered.place.id(),
+        name: redactor.name(offered.name.as_bytes()).to_ascii_lowercase(),
+        scheme: credentials.scheme.as_ref().map(|scheme| redactor.name(scheme.id().as_bytes())),
+        scheme_as_sent: redactor.name(credentials.scheme_as_sent.as_bytes()),
+        fingerprint: offered.fingerprint.to_string(),
+        length: Some(credentials.secret.len()).filter(|length| *length >= Redactor::SHORT).unwrap_or_default(),
+        problems: credentials.defects.iter().map(|defect| defect.kind.id()).collect(),
+        user,
+        message,
+        jwt,
+    }
+}
+
+fn jwt_record(jwt: &Jwt) -> JwtRecord<'_> {
+    let claims = jwt.claims.as_ref();
+    let seconds = |date: Option<NumericDate>| date.map(|date| date.0);
+    JwtRecord {
+        alg: jwt.header.alg.as_deref(),
+        kid: jwt.header.kid.as_deref(),
+        typ: jwt.header.typ.as_deref(),
+        iss: claims.and_then(|claims| claims.iss.as_deref()),
+        aud: claims.map(|claims| claims.aud.as_slice()).unwrap_or_default(),
+        exp: seconds(claims.and_then(|claims| claims.exp)),
+        nbf: seconds(claims.and_then(|claims| claims.nbf)),
+        iat: seconds(claims.and_then(|claims| claims.iat)),
+        scope: claims.and_then(|claims| claims.scope.as_deref()),
+    }
+}
+
+fn challenge_record<'a>(place: &'static str, challenge: &'a Challenge, view: &'a View<'a>) -> ChallengeRecord<'a> {
+    let redactor = view.redactor();
+    let params = challenge
+        .params
+        .iter()
+        .map(|param| (redactor.name(param.name.as_bytes()), view.without_echoes(redactor.param(param))));
+    ChallengeRecord {
+        place,
+        scheme: redactor.name(challenge.scheme.id().as_bytes()),
+        scheme_as_sent: redactor.name(challenge.scheme_as_sent.as_bytes()),
+        params: params.collect(),
+        message: challenge.message().map(|message| message.id()),
+        problems: challenge.defects.iter().map(|defect| defect.kind.id()).collect(),
+    }
+}
+
+fn tls(tls: &exchange::Tls) -> Tls<'_> {
+    Tls {
+        version: tls.version,
+        alpn: tls.alpn.as_deref(),
+        server_name: tls.server_name.as_deref(),
+        peer_certificate: tls.peer_certificate,
+        verified: tls.verified,
+    }
+}
+
+fn times(timing: &Timing) -> Times {
+    let milliseconds = |time: std::time::Duration| time.as_micros() as f64 / 1000.0;
+    Times {
+        connect_ms: timing.connect.map(milliseconds),
+        first_byte_ms: timing.first_byte.map(milliseconds),
+        total_ms: milliseconds(timing.total),
+    }
+}
