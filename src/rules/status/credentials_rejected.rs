@@ -174,7 +174,7 @@ fn refused(view: &View<'_>, offered: &Offered, memory: &Memory) -> Finding {
     }
     let what = called(view, offered);
     let (are, them) = if is_plural(offered) { ("are", "them") } else { ("is", "it") };
-    let history = memory.history(offered.fingerprint);
+    let history = memory.history_here(view, offered.fingerprint);
     let summary = match history.and_then(|history| history.last_accepted) {
         Some(at) => format!("{what} worked until {} and {are} refused since", clock(at)),
         None if !offered.credentials.defects.is_empty() => {
@@ -357,7 +357,7 @@ fn spelling(view: &View<'_>, offered: &Offered) -> Option<String> {
 }
 
 fn told_by_history(mut found: Finding, view: &View<'_>, offered: &Offered, memory: &Memory) -> Finding {
-    if let Some(history) = memory.history(offered.fingerprint)
+    if let Some(history) = memory.history_here(view, offered.fingerprint)
         && let Some(since) = history.refused_since
     {
         found = found.because(format!("before: refused {} times since {}", history.refusals, clock(since)));
@@ -470,5 +470,18 @@ mod tests {
             finding.summary
         );
         assert!(finding.fix.contains("Kerberos"));
+    }
+
+    #[test]
+    fn what_happened_on_another_route_is_no_history() {
+        const TOKEN: &str = "> Host: a\n> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA\n";
+        let accepted = |path: &str| format!("> GET {path} HTTP/1.1\n{TOKEN}< HTTP/1.1 200 OK\n");
+        let refused = |path: &str| {
+            format!(
+                "> GET {path} HTTP/1.1\n{TOKEN}< HTTP/1.1 401 x\n< WWW-Authenticate: Bearer error=\"invalid_token\"\n"
+            )
+        };
+        assert!(one(&(accepted("/orders") + &refused("/orders"))).summary.contains("worked until"));
+        assert!(!one(&(accepted("/orders") + &refused("/reports"))).summary.contains("worked until"));
     }
 }
