@@ -17,7 +17,7 @@ use crate::rules::{At, Finding, Severity};
 
 const WIDTH: usize = 80;
 const BLOCK_LINES: usize = 14;
-const EVIDENCE_LINES: usize = 5;
+const EVIDENCE_LINES: usize = 6;
 
 /// How long repeats are collected before they are told.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -153,8 +153,11 @@ impl Console {
         ];
         lines.extend(wrap(&sentence(&finding.summary), WIDTH - 2).into_iter().take(3).map(indent(2)));
         lines.push(String::new());
-        for evidence in finding.evidence.iter().take(EVIDENCE_LINES) {
-            lines.push(indent(4)(cut(&printable(&evidence.text), WIDTH - 4)));
+        let mut room = EVIDENCE_LINES;
+        for evidence in &finding.evidence {
+            let rows = evidence_rows(&evidence.text, room.min(2));
+            room -= rows.len();
+            lines.extend(rows);
         }
         let others: Vec<&str> = findings
             .iter()
@@ -239,6 +242,17 @@ fn beside(left: &str, right: &str, width: usize) -> String {
     let room = width.saturating_sub(right.chars().count() + 2);
     let left = cut(left, room);
     format!("{left:<room$}  {right}")
+}
+
+/// A piece of evidence in at most `most` lines, the later ones hanging.
+fn evidence_rows(text: &str, most: usize) -> Vec<String> {
+    let rows = wrap(&printable(text), WIDTH - 8);
+    let is_cut = rows.len() > most;
+    let shown = rows.into_iter().take(most).enumerate().map(|(row, line)| {
+        let mark = if is_cut && row + 1 == most { " …" } else { "" };
+        indent(if row == 0 { 4 } else { 6 })(cut(&(line + mark), WIDTH - 6))
+    });
+    shown.collect()
 }
 
 fn indent(by: usize) -> impl Fn(String) -> String {

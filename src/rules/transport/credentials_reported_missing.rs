@@ -99,7 +99,9 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     if is_bare_where_others_are_not(view, offered, memory) {
         let summary = "the answer names no error, as if no token had come, though this route names one otherwise";
         let found = with_answer(with_credentials(RULE.found(Certainty::Likely, summary), view, offered), view);
-        return vec![found.because("before: a refused token got a challenge with `error` on this route").header(&offered.name)];
+        return vec![
+            found.because("before: a refused token got a challenge with `error` on this route").header(&offered.name),
+        ];
     }
     Vec::new()
 }
