@@ -72,6 +72,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     };
     let found = match view.main_credentials() {
         Some(offered) => with_credentials(found, view, offered),
+        None if view.request().has("cookie") => found.because("request: no credentials but a cookie"),
         None => found.because("request: no credentials"),
     };
     let Some(waiting) = waiting else { return Some(fix_like_request(found, view, name)) };
