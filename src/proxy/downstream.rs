@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,12 +41,23 @@ pub(super) async fn serve(tap: Arc<ListeningTap>, tcp: TcpStream, addr: SocketAd
     // Small writes go out at once, as they came in.
     let _ = tcp.set_nodelay(true);
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
-    let client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
-    match client.tap.server_tls.clone() {
-        None => client.serve_plain(tcp).await,
-        Some(tls) => client.serve_tls(tcp, &tls).await,
+    let mut client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
+    if !client.first_byte(&tcp).await {
+        return;
+    }
+    // Finding out how to serve a client takes a large future for a moment. It is freed before the small one runs that may
+    // last for hours.
+    let served = match client.tap.server_tls.clone() {
+        None => Box::pin(client.meet_plain(tcp)).await,
+        Some(tls) => Box::pin(client.meet_tls(tcp, tls)).await,
+    };
+    if let Some(served) = served {
+        served.await;
     }
 }
+
+/// What serves a client to its end, once it is known what it speaks.
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Client {
     tap: Arc<ListeningTap>,
@@ -54,23 +66,20 @@ struct Client {
 }
 
 impl Client {
-    async fn serve_plain(mut self, tcp: TcpStream) {
-        if !self.first_byte(&tcp).await {
-            return;
-        }
+    async fn meet_plain(self, tcp: TcpStream) -> Option<Served> {
         let mut stream = Stream::Plain(tcp);
-        let Some(first) = self.first_bytes(&mut stream).await else { return };
+        let first = self.first_bytes(&mut stream).await?;
         if first.starts_with(TLS_HANDSHAKE) {
             let (tap, client) = (&self.tap.tap.name, self.side.addr);
             tracing::warn!(%tap, %client, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
         }
         if first.starts_with(PREFACE) {
             let backend = self.http2_backend().await;
-            return self.serve_http2(stream, first, backend).await;
+            return Some(self.http2(stream, first, backend));
         }
         let offer: &[Vec<u8>] = &[HTTP1.to_vec()];
         let connected = upstream::connect(&self.tap.target, offer, &self.tap.limits).await;
-        self.relay(stream, first, connected).await;
+        Some(self.relay(stream, first, connected))
     }
 
     /// The upstream of a client that speaks HTTP/2 without TLS, and so knows its server to do the same.
@@ -95,10 +104,7 @@ impl Client {
         }
     }
 
-    async fn serve_tls(mut self, tcp: TcpStream, tls: &ServerTls) {
-        if !self.first_byte(&tcp).await {
-            return;
-        }
+    async fn meet_tls(mut self, tcp: TcpStream, tls: Arc<ServerTls>) -> Option<Served> {
         let limit = self.tap.limits.handshake_timeout;
         let hello = match timeout(limit, LazyConfigAcceptor::new(Acceptor::default(), tcp)).await {
             Ok(Ok(hello)) => hello,
@@ -126,8 +132,8 @@ impl Client {
         }));
         let stream = Stream::Accepted(Box::new(stream));
         match backend {
-            Chosen::Http2(backend) => self.serve_http2(stream, Vec::new(), backend).await,
-            Chosen::Relay(connected) => self.relay(stream, Vec::new(), *connected).await,
+            Chosen::Http2(backend) => Some(self.http2(stream, Vec::new(), backend)),
+            Chosen::Relay(connected) => Some(self.relay(stream, Vec::new(), *connected)),
         }
     }
 
@@ -164,7 +170,7 @@ impl Client {
         }
     }
 
-    fn no_handshake(&self, error: &io::Error) {
+    fn no_handshake(&self, error: &io::Error) -> Option<Served> {
         let hint = match error.kind() {
             io::ErrorKind::InvalidData => {
                 "; does it speak http:// to this https:// port, or not trust the certificate?"
@@ -173,6 +179,7 @@ impl Client {
         };
         let (tap, client) = (&self.tap.tap.name, self.side.addr);
         tracing::warn!(%tap, %client, "no TLS handshake with the client: {}{hint}", error.kind());
+        None
     }
 
     /// Waits for the client's first byte without holding a buffer. False when it leaves or the tap stops before.
@@ -209,23 +216,23 @@ impl Client {
         Arc::new(Connection { tap: self.tap.tap.clone(), client: self.side.clone(), outlet: self.tap.outlet.clone() })
     }
 
-    async fn serve_http2(self, stream: Stream, first: Vec<u8>, backend: Backend) {
+    fn http2(self, stream: Stream, first: Vec<u8>, backend: Backend) -> Served {
         let connection = self.connection();
-        http2::serve(self.tap, connection, stream, first, backend, self.draining).await;
+        Box::pin(http2::serve(self.tap, connection, stream, first, backend, self.draining))
     }
 
-    async fn relay(self, stream: Stream, first: Vec<u8>, connected: Result<Connected, Failure>) {
+    fn relay(self, stream: Stream, first: Vec<u8>, connected: Result<Connected, Failure>) -> Served {
         let limits = self.tap.limits.clone();
         let mut observer = Observer::new(self.connection(), self.tap.host.clone(), limits.head);
         match connected {
             Ok(connected) => {
                 observer.connected(connected.side, connected.took);
                 let relay = Relay::new(stream, connected.stream, observer, limits);
-                Box::pin(relay.run(first, self.draining)).await;
+                Box::pin(relay.run(first, self.draining))
             }
             Err(failure) => {
                 let patience = limits.handshake_timeout;
-                Box::pin(reply::refuse_unconnected(stream, first, observer, failure, patience)).await;
+                Box::pin(reply::refuse_unconnected(stream, first, observer, failure, patience))
             }
         }
     }
