@@ -17,7 +17,6 @@ pub fn diagnose(view: &View<'_>, memory: &Memory) -> Diagnosis {
 #[derive(Default)]
 pub struct Diagnoser {
     memory: Memory,
-    failures: u64,
 }
 
 impl Diagnoser {
@@ -28,13 +27,7 @@ impl Diagnoser {
         if catch_unwind(AssertUnwindSafe(|| self.memory.learn(view))).is_err() {
             diagnosis.failed.push("memory");
         }
-        self.failures += diagnosis.failed.len() as u64;
         diagnosis
-    }
-
-    /// How many rules have failed by a fault of their own so far.
-    pub fn failures(&self) -> u64 {
-        self.failures
     }
 }
 

@@ -1,6 +1,6 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::exchange::{Exchange, View};
 use crate::port_holder::port_holder;
 use crate::proxy::{self, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses, Next};
-use crate::sinks::console::Console;
-use crate::sinks::output::{self, Output};
+use crate::sinks::console::{self, Console};
+use crate::sinks::output::Output;
 use crate::sinks::{End, Log, Sinks};
 
 /// Exchanges that may wait to be diagnosed.
@@ -39,9 +39,10 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// What keeps it from starting, with what to do about it.
 pub fn run(config: Config) -> Result<u8, Error> {
     let redactor = Arc::new(redactor(&config)?);
-    if let Some(path) = &config.record {
-        output::try_open(path).map_err(|error| cannot_write(path, &error))?;
-    }
+    let record = match &config.record {
+        Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
+        None => None,
+    };
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
         eprintln!("authtap: health on http://{addr}/healthz and /readyz");
         listeners
@@ -69,7 +70,7 @@ pub fn run(config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, redactor, inlet, losses)?;
+    let diagnosis = start_diagnosis(&config, redactor, inlet, losses, record)?;
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     runtime.block_on(until_told(&config, &workers, admin_listener, signals));
     workers.stop();
@@ -144,27 +145,19 @@ fn start_diagnosis(
     redactor: Arc<Redactor>,
     inlet: Inlet,
     losses: Losses,
+    record: Option<Output>,
 ) -> Result<JoinHandle<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
     let log = match config.log_format {
-        LogFormat::Text => Log::Text(Box::new(Console::new(is_coloured(), config.taps.len() > 1))),
+        LogFormat::Text => Log::Text(Box::new(Console::new(console::is_coloured(), config.taps.len() > 1))),
         LogFormat::Json => Log::Json,
     };
     let stdout = Output::to_stdout().map_err(|error| cannot("the log", error))?;
-    let record = match &config.record {
-        Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
-        None => None,
-    };
     let sinks = Sinks::new(log, stdout, record);
     thread::Builder::new()
         .name("diagnosis".to_owned())
         .spawn(move || diagnose_all(&inlet, &redactor, sinks, &losses))
         .map_err(|error| cannot("the diagnosis", error))
-}
-
-fn is_coloured() -> bool {
-    let choice = anstream::AutoStream::choice(&io::stdout());
-    io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
 }
 
 /// How long the diagnosis leaves a busy queue alone, so that exchanges come in batches and the threads of the data path

@@ -8,7 +8,7 @@ mod client;
 mod gateway;
 mod scenes;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
@@ -22,7 +22,7 @@ use crate::exchange::View;
 use crate::exchange::redact::Redactor;
 use crate::proxy::{self, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Next, Outlet};
-use crate::sinks::console::Console;
+use crate::sinks::console::{self, Console};
 use crate::sinks::summary::Summary;
 use scenes::Scene;
 
@@ -37,9 +37,8 @@ pub fn run() -> Result<u8, Error> {
     let stage = Stage::build()?;
     let key = FingerprintKey::random().map_err(|error| cannot("get random bytes", &error))?;
     let redactor = Redactor::new(key, []);
-    let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut teller = Teller {
-        console: Console::new(coloured, false),
+        console: Console::new(console::is_coloured(), false),
         diagnoser: Diagnoser::default(),
         summary: Summary::default(),
         redactor,

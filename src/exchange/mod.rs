@@ -71,10 +71,6 @@ pub struct Tap {
     pub listen: SocketAddr,
     /// Its upstream as a URL without user information.
     pub upstream_url: String,
-    /// The upstream's authority, as a Host field would have it.
-    pub upstream_authority: String,
-    /// Whether the upstream was asked for over TLS.
-    pub upstream_tls: bool,
 }
 
 /// Something that may not have been captured. "Not there" and "not seen" are different values.

@@ -382,6 +382,7 @@ pub fn is_unprintable(char: char) -> bool {
                 | '\u{e0000}'..='\u{e01ef}'
         )
 }
+
 fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.3}"))
 }

@@ -221,7 +221,7 @@ impl Reader {
                 addr: None,
                 connection: Some(self.client.connection),
                 reused: false,
-                tls: self.tap.upstream_tls.then(|| Arc::new(tls(true))),
+                tls: self.tap.upstream_url.starts_with("https://").then(|| Arc::new(tls(true))),
             },
             request: Request {
                 authority: part.authority(),
@@ -263,15 +263,10 @@ fn response(part: &Part, answers: Answers) -> Result<(Response, Option<Lost>), S
 }
 
 fn tap(url: &str) -> Tap {
-    let upstream_tls = url.starts_with("https://");
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
     Tap {
         name: "tap".to_owned(),
         listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
         upstream_url: url.to_owned(),
-        upstream_authority: authority.to_owned(),
-        upstream_tls,
     }
 }
 

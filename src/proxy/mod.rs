@@ -52,13 +52,7 @@ impl ListeningTap {
     /// What a tap is made of: how it was set up, where it listens, and where its exchanges go.
     pub fn new(config: &TapConfig, listen: SocketAddr, limits: Limits, outlet: Outlet) -> Self {
         ListeningTap {
-            tap: Arc::new(Tap {
-                name: config.name.clone(),
-                listen,
-                upstream_url: config.upstream.url(),
-                upstream_authority: config.upstream.authority(),
-                upstream_tls: config.client_tls.is_some(),
-            }),
+            tap: Arc::new(Tap { name: config.name.clone(), listen, upstream_url: config.upstream.url() }),
             target: Target { upstream: config.upstream.clone(), tls: config.client_tls.clone() },
             host: config.host.clone().map(Arc::new),
             server_tls: config.server_tls.clone(),

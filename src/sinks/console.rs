@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -27,6 +28,12 @@ const FOLDS: usize = 256;
 
 /// Causes that are remembered to have been explained; when there are more, they are explained again.
 const EXPLAINED: usize = 1024;
+
+/// Whether stdout is a terminal that wants colour, by the conventions of `NO_COLOR`, `CLICOLOR` and `TERM`.
+pub fn is_coloured() -> bool {
+    let choice = anstream::AutoStream::choice(&io::stdout());
+    io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
+}
 
 /// Makes the text of the log.
 pub struct Console {

@@ -3,7 +3,7 @@
 //! Whoever writes never waits. When the thread can't keep up, because a reader stopped or a disk is full, lines are
 //! dropped and counted; a disk that has room again is written to again.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -174,14 +174,6 @@ impl<W: Write> Writer<W> {
 
 fn lines_in(batch: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', batch).count() as u64
-}
-
-/// Whether a file can be opened for [`Output::to_file`], asked before anything is started.
-///
-/// # Errors
-/// What the operating system says.
-pub fn try_open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]
