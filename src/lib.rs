@@ -19,6 +19,7 @@
 //! | `auth` | std, bytes | anything of ours, hyper, tokio |
 //! | `wire` | std, bytes, httparse | auth, exchange, hyper, tokio |
 //! | `exchange` | wire, auth | rules, proxy, hyper, tokio |
+//! | `hops` | exchange, wire, auth | proxy, sinks, rules, hyper, tokio |
 //! | `queue` | exchange | everything else of ours |
 //! | `rules`, `memory` | exchange, auth | proxy, sinks, hyper, tokio, tracing, clock, environment, files |
 //! | `diagnose`, `explain` | rules, memory, exchange | proxy, hyper |
@@ -38,6 +39,7 @@ pub mod diagnose;
 pub mod error;
 pub mod exchange;
 pub mod explain;
+pub mod hops;
 pub mod layers;
 pub mod memory;
 mod port_holder;
