@@ -116,6 +116,25 @@ pub struct RunOptions {
     #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Traffic")]
     pub drain: Span,
 
+    /// Do not tell the next tap of a path about requests. Without the header that does so, what a hop changed can only be
+    /// guessed from what both taps saw
+    #[arg(long, help_heading = "Paths of taps", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub no_hop_header: Switch,
+
+    /// The name of the header by which taps tell each other of requests
+    #[arg(long, value_name = "NAME", default_value = crate::config::HOP_HEADER, value_parser = header_name,
+          help_heading = "Paths of taps")]
+    pub hop_header: String,
+
+    /// Believe taps of other processes that have the same key: 16 bytes or more in this file
+    #[arg(long, value_name = "FILE", help_heading = "Paths of taps")]
+    pub hop_key_file: Option<PathBuf>,
+
+    /// Where those other taps are, seen from here
+    #[arg(long, value_enum, value_name = "SIDE", help_heading = "Paths of taps")]
+    pub hop_peers: Option<Peers>,
+
     /// Do not verify upstreams' certificates
     #[arg(short = 'k', long, help_heading = "TLS towards the upstream", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
@@ -190,11 +209,30 @@ fn admin_address(text: &str) -> Result<SocketAddr, String> {
     full.parse().map_err(|_| "write an address with a port, such as 127.0.0.1:9901 or :9901".to_owned())
 }
 
+fn header_name(text: &str) -> Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match (1..=64).contains(&text.len()) && text.bytes().all(is_token) {
+        true => Ok(text.to_owned()),
+        false => Err("use the name of a header, such as X-Debug-Hop".to_owned()),
+    }
+}
+
 fn host_choice(text: &str) -> Result<String, String> {
     match crate::config::is_authority(text) {
         true => Ok(text.to_owned()),
         false => Err("use keep, upstream, or a name such as api.example.com:8443".to_owned()),
     }
+}
+
+/// Where taps of other processes are.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Requests come from them
+    Before,
+    /// Requests go on to them
+    Behind,
+    /// On both sides
+    Both,
 }
 
 /// What stdout gets.

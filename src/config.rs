@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{LogFormat, RunOptions};
+use crate::cli::{LogFormat, Peers, RunOptions};
 use crate::error::Error;
 use crate::tls;
 
@@ -32,9 +32,33 @@ pub struct Config {
     pub show_secrets: bool,
     /// What fingerprints are keyed with; a random key where there is none.
     pub fingerprint_key: Option<Vec<u8>>,
+    /// How taps tell each other of requests; `None` where they don't.
+    pub hops: Option<HopConfig>,
     /// How much memory exchanges may take that wait to be diagnosed, in bytes.
     pub queue_bytes: usize,
 }
+
+/// How taps tell each other of requests.
+pub struct HopConfig {
+    /// The header's name.
+    pub header: String,
+    /// What the key is made of; a random one where there is none, for taps of this process alone.
+    pub key: Option<Vec<u8>>,
+    /// Where taps of other processes are.
+    pub peers: HopPeers,
+}
+
+/// Where taps of other processes are, seen from the taps of this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HopPeers {
+    /// Requests come from them.
+    pub before: bool,
+    /// Requests go on to them.
+    pub behind: bool,
+}
+
+/// The name of the header by which taps tell each other of requests, unless another one is asked for.
+pub const HOP_HEADER: &str = "Authtap-Hop";
 
 /// One tap.
 pub struct TapConfig {
@@ -302,7 +326,9 @@ impl Config {
             });
         }
         check_apart(&taps)?;
-        let fingerprint_key = options.fingerprint_key_file.as_ref().map(read_key).transpose()?;
+        let fingerprint_key = options.fingerprint_key_file.as_ref();
+        let fingerprint_key = fingerprint_key.map(|path| read_key("--fingerprint-key-file", path)).transpose()?;
+        let hops = hops(&options, several)?;
         Ok(Config {
             taps,
             limits: Limits {
@@ -324,6 +350,7 @@ impl Config {
             shown: options.show,
             show_secrets: options.show_secrets.is_on(),
             fingerprint_key,
+            hops,
             queue_bytes: options.queue_memory.bytes(),
         })
     }
@@ -377,10 +404,39 @@ fn check_apart(taps: &[TapConfig]) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_key(path: &PathBuf) -> Result<Vec<u8>, Error> {
-    let key = fs::read(path).map_err(|error| cannot_read("--fingerprint-key-file", path, &error))?;
+/// How the taps of this process tell each other, and those of other processes, of requests.
+fn hops(options: &RunOptions, several: bool) -> Result<Option<HopConfig>, Error> {
+    let key = options.hop_key_file.as_ref().map(|path| read_key("--hop-key-file", path)).transpose()?;
+    if options.no_hop_header.is_on() {
+        return match key {
+            Some(_) => Err(Error::usage("--hop-key-file and --no-hop-header contradict each other")
+                .advice("leave one of them out")),
+            None => Ok(None),
+        };
+    }
+    let peers = match (options.hop_peers, key.is_some()) {
+        (Some(_), false) => {
+            return Err(Error::usage("--hop-peers needs --hop-key-file, since only a key tells taps from clients")
+                .advice("head -c 32 /dev/urandom > hop.key, the same file on both machines"));
+        }
+        (Some(Peers::Before), true) => HopPeers { before: true, behind: false },
+        (Some(Peers::Behind), true) => HopPeers { before: false, behind: true },
+        (Some(Peers::Both), true) => HopPeers { before: true, behind: true },
+        (None, true) if !several => {
+            return Err(Error::usage("--hop-key-file needs --hop-peers: where is the other tap?").advice(
+                "--hop-peers behind before the gateway, and --hop-peers before between the gateway and the app",
+            ));
+        }
+        (None, _) => HopPeers::default(),
+    };
+    let is_needed = several || peers != HopPeers::default();
+    Ok(is_needed.then(|| HopConfig { header: options.hop_header.clone(), key, peers }))
+}
+
+fn read_key(option: &str, path: &PathBuf) -> Result<Vec<u8>, Error> {
+    let key = fs::read(path).map_err(|error| cannot_read(option, path, &error))?;
     if key.len() < 16 {
-        return Err(Error::usage(format!("--fingerprint-key-file: {} has less than 16 bytes", path.display()))
+        return Err(Error::usage(format!("{option}: {} has less than 16 bytes", path.display()))
             .advice(format!("head -c 32 /dev/urandom > {}", path.display())));
     }
     Ok(key)

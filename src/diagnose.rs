@@ -2,10 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::auth::FingerprintKey;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::normal::{self, Normal};
 use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity};
+
+mod request;
+
+pub use request::judge;
 
 /// What is wrong with an exchange: the verdict's finding first, each kind of fault once. Pure; `memory` is what earlier
 /// exchanges told, and learns of this one only by [`Memory::learn`].
@@ -17,9 +22,16 @@ pub fn diagnose(view: &View<'_>, memory: &Memory) -> Diagnosis {
 #[derive(Default)]
 pub struct Diagnoser {
     memory: Memory,
+    /// The key of the fingerprints in hop headers, where taps of other processes write some.
+    hop_fingerprints: Option<FingerprintKey>,
 }
 
 impl Diagnoser {
+    /// A diagnoser that understands what taps of other processes tell.
+    pub fn with_peers(hop_fingerprints: FingerprintKey) -> Self {
+        Diagnoser { hop_fingerprints: Some(hop_fingerprints), ..Diagnoser::default() }
+    }
+
     /// Diagnoses an exchange and remembers what it tells about later ones.
     pub fn diagnose(&mut self, view: &View<'_>) -> Diagnosis {
         let mut diagnosis = diagnose(view, &self.memory);
@@ -38,7 +50,8 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
         None
     });
     for rule in rules {
-        match catch_unwind(AssertUnwindSafe(|| (rule.check)(view, memory))) {
+        let Some(check) = rule.check.exchange() else { continue };
+        match catch_unwind(AssertUnwindSafe(|| check(view, memory))) {
             Ok(found) => diagnosis.findings.extend(found),
             Err(_) => diagnosis.failed.push(rule.name),
         }
@@ -49,6 +62,17 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
     diagnosis.findings = order(drop_superseded(findings));
     diagnosis.is_refusal = view.is_refused();
     diagnosis
+}
+
+/// What `act` gives; where it breaks, that is noted with the first of the diagnoses, and nothing else stops.
+fn guarded<T>(each: &mut [Diagnosis], what: &'static str, act: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(act));
+    if result.is_err()
+        && let Some(first) = each.first_mut()
+    {
+        first.failed.push(what);
+    }
+    result.ok()
 }
 
 /// Whatever a rule quotes of an answer, no secret of the request is in it.
@@ -113,7 +137,7 @@ mod tests {
     use crate::auth::FingerprintKey;
     use crate::exchange::redact::Redactor;
     use crate::exchange::transcript;
-    use crate::rules::Example;
+    use crate::rules::{Check, Example};
 
     fn rule(
         name: &'static str,
@@ -131,7 +155,7 @@ mod tests {
             spec: &[],
             supersedes: &[],
             examples: EXAMPLES,
-            check,
+            check: Check::Exchange(check),
         }
     }
 

@@ -10,6 +10,7 @@
 //! What was accepted or refused in one place says nothing about another one. A place is a [`route`]: the tap, the host,
 //! and the first two segments of the path, with identifiers folded to one.
 
+mod hops;
 mod route;
 mod table;
 
@@ -22,6 +23,8 @@ use jiff::Timestamp;
 use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
+use crate::hops::Crossing;
+pub use hops::Hops;
 use route::Route;
 use table::Table;
 
@@ -45,6 +48,7 @@ pub struct Memory {
     accepted: Table<u64, Vec<(Fingerprint, Timestamp)>>,
     /// Where and under which realm a refusal once said in `error` what was wrong with a Bearer token.
     bearer_errors: Table<u64, ()>,
+    hops: Hops,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -52,6 +56,7 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory {
+            hops: Hops::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -240,6 +245,16 @@ impl Memory {
             self.learn_credential(view, offered);
         }
         self.learn_client(view, sent);
+    }
+
+    /// Learns from a request's way over a hop, after it was judged.
+    pub fn learn_crossing(&mut self, crossing: &Crossing<'_>) {
+        self.hops.learn(crossing);
+    }
+
+    /// What earlier requests told of gateways.
+    pub fn hops(&self) -> &Hops {
+        &self.hops
     }
 
     fn route(&self, view: &View<'_>) -> u64 {

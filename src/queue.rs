@@ -8,18 +8,38 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::Duration;
 
+use ulid::Ulid;
+
 use crate::exchange::Exchange;
 
 /// The end that the data path holds.
 #[derive(Clone)]
 pub struct Outlet {
-    sender: SyncSender<Box<Exchange>>,
+    sender: SyncSender<Passed>,
     shared: Arc<Shared>,
+}
+
+/// What passes through the queue.
+enum Passed {
+    Exchange(Box<Exchange>),
+    Arrival(Arrival),
+}
+
+/// That a request which an earlier tap has announced arrived at a later one of the same process. Its exchange follows when
+/// it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The path's id.
+    pub path: Ulid,
+    /// The exchange at the tap before.
+    pub parent: Ulid,
+    /// The number of the tap at which it arrived.
+    pub tap: usize,
 }
 
 /// The end that diagnosis holds.
 pub struct Inlet {
-    receiver: Receiver<Box<Exchange>>,
+    receiver: Receiver<Passed>,
     shared: Arc<Shared>,
 }
 
@@ -47,7 +67,7 @@ impl Outlet {
         let size = exchange.memory();
         let before = self.shared.bytes.fetch_add(size, Ordering::Relaxed);
         if before + size <= self.shared.most_bytes {
-            match self.sender.try_send(exchange) {
+            match self.sender.try_send(Passed::Exchange(exchange)) {
                 Ok(()) => return,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
@@ -55,12 +75,20 @@ impl Outlet {
         self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Says that an announced request arrived. Where the queue is full, the exchange itself will most likely be lost as
+    /// well, and counted.
+    pub fn arrived(&self, arrival: Arrival) {
+        let _ = self.sender.try_send(Passed::Arrival(arrival));
+    }
 }
 
 /// What came of waiting at the [`Inlet`].
 pub enum Next {
     /// An exchange.
     Exchange(Box<Exchange>),
+    /// That one began at a later tap of its path.
+    Arrival(Arrival),
     /// Nothing, in the time given.
     Nothing,
     /// Nothing, and nothing will: every outlet is gone.
@@ -71,7 +99,7 @@ impl Inlet {
     /// The next exchange, if there is one already.
     pub fn try_next(&self) -> Next {
         match self.receiver.try_recv() {
-            Ok(exchange) => self.take(exchange),
+            Ok(passed) => self.take(passed),
             Err(TryRecvError::Empty) => Next::Nothing,
             Err(TryRecvError::Disconnected) => Next::Closed,
         }
@@ -80,13 +108,17 @@ impl Inlet {
     /// The next exchange, for which it waits at most `patience`.
     pub fn next(&self, patience: Duration) -> Next {
         match self.receiver.recv_timeout(patience) {
-            Ok(exchange) => self.take(exchange),
+            Ok(passed) => self.take(passed),
             Err(RecvTimeoutError::Timeout) => Next::Nothing,
             Err(RecvTimeoutError::Disconnected) => Next::Closed,
         }
     }
 
-    fn take(&self, exchange: Box<Exchange>) -> Next {
+    fn take(&self, passed: Passed) -> Next {
+        let exchange = match passed {
+            Passed::Exchange(exchange) => exchange,
+            Passed::Arrival(arrival) => return Next::Arrival(arrival),
+        };
         self.shared.bytes.fetch_sub(exchange.memory(), Ordering::Relaxed);
         Next::Exchange(exchange)
     }

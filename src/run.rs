@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,14 +15,16 @@ use crate::cli::LogFormat;
 use crate::config::Config;
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
+use crate::exchange::Position;
 use crate::exchange::redact::Redactor;
-use crate::exchange::{Exchange, View};
+use crate::hops::trace::HopKey;
 use crate::port_holder::port_holder;
-use crate::proxy::{self, ListeningTap, Workers};
-use crate::queue::{self, Inlet, Losses, Next};
+use crate::proxy::{self, Hops, ListeningTap, Workers};
+use crate::queue::{self, Inlet, Losses};
 use crate::sinks::console::{self, Console};
 use crate::sinks::output::Output;
 use crate::sinks::{End, Log, Sinks};
+use crate::teller::Teller;
 
 /// Exchanges that may wait to be diagnosed.
 const QUEUE: usize = 65_536;
@@ -39,6 +41,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// What keeps it from starting, with what to do about it.
 pub fn run(config: Config) -> Result<u8, Error> {
     let redactor = Arc::new(redactor(&config)?);
+    let hops = hops(&config)?.map(Arc::new);
     let record = match &config.record {
         Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
         None => None,
@@ -55,8 +58,11 @@ pub fn run(config: Config) -> Result<u8, Error> {
     let (outlet, inlet, losses) = queue::bounded(QUEUE, config.queue_bytes);
     let taps: Vec<(Arc<ListeningTap>, Vec<TcpListener>)> = bound
         .into_iter()
-        .map(|(tap, addr, listeners)| {
-            (Arc::new(ListeningTap::new(tap, addr, config.limits.clone(), outlet.clone())), listeners)
+        .enumerate()
+        .map(|(index, (tap, addr, listeners))| {
+            let position = Position { index, of: config.taps.len() };
+            let tap = ListeningTap::new(tap, addr, config.limits.clone(), outlet.clone(), position, hops.clone());
+            (Arc::new(tap), listeners)
         })
         .collect();
     drop(outlet);
@@ -70,7 +76,7 @@ pub fn run(config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, redactor, inlet, losses, record)?;
+    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, record)?;
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     runtime.block_on(until_told(&config, &workers, admin_listener, signals));
     workers.stop();
@@ -79,13 +85,29 @@ pub fn run(config: Config) -> Result<u8, Error> {
 }
 
 fn redactor(config: &Config) -> Result<Redactor, Error> {
-    let key = match &config.fingerprint_key {
-        Some(bytes) => FingerprintKey::from_bytes(bytes),
-        None => FingerprintKey::random()
-            .map_err(|error| Error::run(format!("cannot get random bytes for a fingerprint key: {error}")))?,
+    let hop_key = config.hops.as_ref().and_then(|hops| hops.key.as_ref());
+    let key = match (&config.fingerprint_key, hop_key) {
+        (Some(bytes), _) => FingerprintKey::from_bytes(bytes),
+        // Machines that share this key may as well call the same secret the same.
+        (None, Some(bytes)) => HopKey::from_bytes(bytes).fingerprints().clone(),
+        (None, None) => FingerprintKey::random().map_err(|error| no_random_bytes(&error))?,
     };
     let redactor = Redactor::new(key, config.shown.iter().cloned());
     Ok(if config.show_secrets { redactor.show_everything() } else { redactor })
+}
+
+/// How the taps tell each other of requests, if they do.
+fn hops(config: &Config) -> Result<Option<Hops>, Error> {
+    let Some(hops) = &config.hops else { return Ok(None) };
+    let key = match &hops.key {
+        Some(bytes) => HopKey::from_bytes(bytes),
+        None => HopKey::random().map_err(|error| no_random_bytes(&error))?,
+    };
+    Ok(Some(Hops::new(hops.header.clone(), key, hops.peers)))
+}
+
+fn no_random_bytes(error: &getrandom::Error) -> Error {
+    Error::run(format!("cannot get random bytes for a key: {error}"))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Error {
@@ -142,9 +164,9 @@ fn skips_verification(config: &Config) -> bool {
 
 fn start_diagnosis(
     config: &Config,
+    (inlet, losses): (Inlet, Losses),
     redactor: Arc<Redactor>,
-    inlet: Inlet,
-    losses: Losses,
+    hops: Option<Arc<Hops>>,
     record: Option<Output>,
 ) -> Result<JoinHandle<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
@@ -154,57 +176,16 @@ fn start_diagnosis(
     };
     let stdout = Output::to_stdout().map_err(|error| cannot("the log", error))?;
     let sinks = Sinks::new(log, stdout, record);
+    let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
+        Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
+        None => Diagnoser::default(),
+    };
+    let taps = config.taps.iter().map(|tap| tap.name.clone()).collect();
+    let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops };
     thread::Builder::new()
         .name("diagnosis".to_owned())
-        .spawn(move || diagnose_all(&inlet, &redactor, sinks, &losses))
+        .spawn(move || teller.run(&inlet))
         .map_err(|error| cannot("the diagnosis", error))
-}
-
-/// How long the diagnosis leaves a busy queue alone, so that exchanges come in batches and the threads of the data path
-/// don't have to wake it for each one.
-const NAP: Duration = Duration::from_millis(4);
-
-/// How long what was said may wait to be written while more comes.
-const FLUSH: Duration = Duration::from_millis(50);
-
-/// Diagnoses and tells of exchanges until every outlet is gone.
-fn diagnose_all(inlet: &Inlet, redactor: &Redactor, mut sinks: Sinks, losses: &Losses) -> End {
-    let began = Instant::now();
-    let mut diagnoser = Diagnoser::default();
-    let mut flushed = Instant::now();
-    let mut is_busy = false;
-    loop {
-        let mut next = inlet.try_next();
-        if matches!(next, Next::Nothing) {
-            if !is_busy || flushed.elapsed() >= FLUSH {
-                sinks.idle();
-                flushed = Instant::now();
-            }
-            if is_busy {
-                thread::sleep(NAP);
-            } else {
-                next = inlet.next(Duration::from_secs(1));
-            }
-            is_busy = false;
-        }
-        match next {
-            Next::Exchange(exchange) => {
-                is_busy = true;
-                tell(&exchange, redactor, &mut diagnoser, &mut sinks);
-            }
-            Next::Nothing => {}
-            Next::Closed => return sinks.finish(began.elapsed(), losses.dropped()),
-        }
-    }
-}
-
-fn tell(exchange: &Exchange, redactor: &Redactor, diagnoser: &mut Diagnoser, sinks: &mut Sinks) {
-    let view = View::new(exchange, redactor);
-    let diagnosis = diagnoser.diagnose(&view);
-    for rule in &diagnosis.failed {
-        tracing::error!("the rule {rule} broke on exchange {}; the others ran", exchange.id);
-    }
-    sinks.exchange(&view, diagnosis.verdict(), &diagnosis.findings);
 }
 
 /// The signals that end the program.

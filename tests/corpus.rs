@@ -14,8 +14,8 @@ use authtap::exchange::redact::Redactor;
 use authtap::exchange::{Exchange, View, transcript};
 use authtap::rules::{Diagnosis, RULES, Severity};
 use authtap::sinks::console::Console;
-use authtap::sinks::diagnosis;
 use authtap::sinks::summary::Summary;
+use authtap::sinks::{Lost, recorded};
 use authtap::wire::RawHead;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ fn each(mut check: impl FnMut(&Told)) -> usize {
 }
 
 fn tell(view: &View<'_>, found: &Diagnosis) -> Told {
-    let record = Record::new(view, diagnosis(found.verdict(), &found.findings)).to_line();
+    let record = Record::new(view, recorded(found.verdict(), &found.findings), Vec::new()).to_line();
     // A console of its own, so that nothing is folded.
     let mut console = Console::new(false, true);
     let mut text = console.exchange(view, 1234, &found.findings);
@@ -80,7 +80,7 @@ fn tell(view: &View<'_>, found: &Diagnosis) -> Told {
         diagnosis: found.clone(),
         record: String::from_utf8(record).expect("a record is UTF-8"),
         console: text,
-        summary: summary.text(Duration::from_secs(61), 3, 4, 5),
+        summary: summary.text(Duration::from_secs(61), &Lost { exchanges: 3, distrusted_hop_headers: 2 }, 4, 5),
         secrets: BTreeSet::new(),
         expected: None,
         method: view.method().to_vec(),
@@ -234,7 +234,7 @@ fn equal_secrets_have_equal_fingerprints_under_one_key_and_no_other() {
     let line = |example: &str, redactor: &Redactor| {
         let exchanges = transcript::parse(example).unwrap();
         let view = View::new(&exchanges[0], redactor);
-        String::from_utf8(Record::new(&view, diagnosis("ok", &[])).to_line()).unwrap()
+        String::from_utf8(Record::new(&view, recorded("ok", &[]), Vec::new()).to_line()).unwrap()
     };
     let example = "> GET / HTTP/1.1\n> Authorization: Bearer abcdefghijklmnop\n< HTTP/1.1 200 OK\n";
     assert_eq!(line(example, &one), line(example, &same));

@@ -80,6 +80,12 @@ impl FingerprintKey {
 pub struct Fingerprint(u32);
 
 impl Fingerprint {
+    /// What [`Fingerprint`]'s eight digits stand for.
+    pub fn parse(digits: &str) -> Option<Self> {
+        let is_plain = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten().map(Self)
+    }
+
     /// The first four digits, where a line is short of room.
     pub fn short(self) -> impl fmt::Display {
         ShortFingerprint(self.0 >> 16)
@@ -159,6 +165,10 @@ mod tests {
         assert_eq!(fingerprint.to_string(), "000a00ff");
         assert_eq!(format!("{fingerprint:?}"), "000a00ff");
         assert_eq!(fingerprint.short().to_string(), "000a");
+        assert_eq!(Fingerprint::parse("000a00ff"), Some(fingerprint));
+        for wrong in ["", "000a00f", "+00a00ff", "000a00fg", "000a00ff0"] {
+            assert_eq!(Fingerprint::parse(wrong), None);
+        }
     }
 
     #[test]

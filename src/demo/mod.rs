@@ -18,10 +18,11 @@ use crate::auth::FingerprintKey;
 use crate::config::{Limits, TapConfig, Upstream, UpstreamScheme};
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
-use crate::exchange::View;
 use crate::exchange::redact::Redactor;
+use crate::exchange::{Position, View};
 use crate::proxy::{self, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Next, Outlet};
+use crate::sinks::Lost;
 use crate::sinks::console::{self, Console};
 use crate::sinks::summary::Summary;
 use scenes::Scene;
@@ -59,7 +60,7 @@ pub fn run() -> Result<u8, Error> {
             failures += 1;
         }
     }
-    print(&teller.summary.text(began.elapsed(), 0, 0, 0))?;
+    print(&teller.summary.text(began.elapsed(), &Lost::default(), 0, 0))?;
     print(&format!(
         "\n{failures} failures explained, {healthy} healthy calls left alone. Now with your own server:\n\
          \n    authtap https://api.example.com     then use http://127.0.0.1:8080\n\
@@ -189,7 +190,7 @@ fn tap_before(upstream: SocketAddr, outlet: Outlet) -> Result<(ListeningTap, Vec
         idle_timeout: PATIENCE,
         response_timeout: None,
     };
-    Ok((ListeningTap::new(&config, listen, limits, outlet), listeners))
+    Ok((ListeningTap::new(&config, listen, limits, outlet, Position::ALONE, None), listeners))
 }
 
 /// Serves the backend and the gateway until the program ends.

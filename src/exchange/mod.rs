@@ -6,11 +6,13 @@
 pub mod body;
 pub mod dates;
 pub mod names;
+pub mod path;
 pub mod record;
 pub mod redact;
 pub mod transcript;
 pub mod view;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use ulid::Ulid;
 use crate::wire::{Lost, RawHead};
 
 pub use body::Body;
+pub use path::{OnPath, Position};
 pub use view::View;
 
 /// One request and its final response, as one tap saw them.
@@ -33,6 +36,8 @@ pub struct Exchange {
     pub time: Timestamp,
     /// The tap that saw it.
     pub tap: Arc<Tap>,
+    /// Which request it is at the other taps.
+    pub path: OnPath,
     /// The client's side of the connection.
     pub client: ClientSide,
     /// The upstream's side; what there is of it where connecting failed.
@@ -58,7 +63,12 @@ impl Exchange {
             response.head.memory() + response.body.memory() + response.trailers.as_ref().map_or(0, RawHead::memory)
         });
         let trailers = self.request.trailers.as_ref().map_or(0, RawHead::memory);
-        size_of::<Self>() + self.request.head.memory() + self.request.body.memory() + trailers + response
+        size_of::<Self>()
+            + self.path.memory()
+            + self.request.head.memory()
+            + self.request.body.memory()
+            + trailers
+            + response
     }
 }
 
@@ -71,6 +81,8 @@ pub struct Tap {
     pub listen: SocketAddr,
     /// Its upstream as a URL without user information.
     pub upstream_url: String,
+    /// Its place among the taps of its process.
+    pub position: Position,
 }
 
 /// Something that may not have been captured. "Not there" and "not seen" are different values.
@@ -206,15 +218,15 @@ impl Version {
     }
 }
 
-/// Something that the tap changed in a request, or was told to change and could not.
+/// Something that the tap changed in a request or in its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// What was changed: `host`.
+    /// What was changed: `host`, or `hop-header` and `hop-header-answer`, which taps add for each other and take off.
     pub what: &'static str,
     /// What stood there.
-    pub from: String,
-    /// What the upstream got instead.
-    pub to: String,
+    pub from: Cow<'static, str>,
+    /// What went on instead.
+    pub to: Cow<'static, str>,
     /// Why.
     pub why: &'static str,
 }

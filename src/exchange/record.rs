@@ -39,6 +39,12 @@ pub struct Record<'a> {
     pub edits: Vec<Edit<'a>>,
     /// The response as it came; null where there was none.
     pub response: Option<Response<'a>>,
+    /// What the hops between this tap and the next ones did, where it is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<Hop<'a>>,
+    /// Why a hop header that came with the request was not believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop_header_ignored: Option<&'static str>,
     /// How long the stages took.
     pub timing: Times,
     /// How the exchange ended.
@@ -265,6 +271,47 @@ pub struct Edit<'a> {
     pub why: &'static str,
 }
 
+/// What the hop between two taps did to a request and its answer.
+#[derive(Serialize)]
+pub struct Hop<'a> {
+    /// The tap before it.
+    pub from: &'a str,
+    /// The tap behind it.
+    pub to: &'a str,
+    /// How both sides were joined: `hop-header`, `trace-id`, `request-id` or `likeness`; null where nothing arrived.
+    pub join: Option<&'static str>,
+    /// How many requests arrived behind it.
+    pub requests: usize,
+    /// How many of them were not over when this was written.
+    #[serde(skip_serializing_if = "is_none")]
+    pub running: usize,
+    /// What differs.
+    pub changes: Vec<HopChange<'a>>,
+}
+
+/// One thing that a hop changed.
+#[derive(Serialize)]
+pub struct HopChange<'a> {
+    /// `request` or `answer`.
+    #[serde(rename = "in")]
+    pub side: &'static str,
+    /// What the thing is there for.
+    pub kind: &'static str,
+    /// The field's name in lower case; `?name` for a parameter of the query; `:method`, `:target`, `:status`; `*` for all
+    /// names.
+    pub name: &'a str,
+    /// What became of it.
+    pub change: &'static str,
+    /// The same in words.
+    pub text: String,
+    /// How it looked before the hop.
+    pub before: Option<String>,
+    /// How it looked behind the hop.
+    pub after: Option<String>,
+    /// Whether that follows from what was recorded.
+    pub sure: bool,
+}
+
 /// How long the stages took, in milliseconds.
 #[derive(Serialize)]
 pub struct Times {
@@ -393,6 +440,10 @@ fn as_map<S: Serializer>(params: &[(Cow<'_, str>, String)], serializer: S) -> Re
     serializer.collect_map(
         params.iter().enumerate().filter(|(index, (name, _))| first(*index, name)).map(|(_, pair)| (&pair.0, &pair.1)),
     )
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 fn is_zero(count: &u32) -> bool {

@@ -22,6 +22,8 @@
 //! | `* client tls` | the client's connection is TLS; `* client tls certificate`: with a certificate of its own |
 //! | `* client plain` | it is not, which is so from the start |
 //! | `* upstream URL` | the tap's upstream |
+//! | `* tap NAME` | what follows was seen at that tap; the one that is named first is the first on the path. What a later tap saw belongs to the exchange before it at the tap before |
+//! | `* unannounced` | the next exchange at a later tap came without a hop header |
 //! | `* new connection` | on another connection than the exchange before |
 //! | `* unanswered` | no answer came |
 //! | `* outcome client-gone` | how the exchange ended; `* outcome upstream-failed STEP REASON` likewise |
@@ -43,8 +45,8 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::{
-    Capture, ClientSide, Direction, Exchange, Failure, Outcome, Request, Response, Step, Tap, Timing, Tls, Unfollowed,
-    UpstreamSide, Version,
+    Capture, ClientSide, Direction, Exchange, Failure, OnPath, Outcome, Position, Request, Response, Step, Tap, Timing,
+    Tls, Unfollowed, UpstreamSide, Version,
 };
 use crate::wire::Lost;
 use crate::wire::framer::Answers;
@@ -72,7 +74,7 @@ impl std::error::Error for TranscriptError {}
 /// # Errors
 /// Where a line is none of those that a transcript has, or is not where it belongs.
 pub fn parse(text: &str) -> Result<Vec<Exchange>, TranscriptError> {
-    let mut reader = Reader::new();
+    let mut reader = Reader::new(taps_of(text));
     for (number, line) in text.lines().enumerate() {
         reader.line(line).map_err(|what| TranscriptError { line: number + 1, what })?;
     }
@@ -90,12 +92,19 @@ struct Reader {
     is_time_set: bool,
     client: ClientSide,
     tap: Arc<Tap>,
+    /// The taps by name, in the order of the path, each with its client's side while another one is written about.
+    taps: Vec<(String, ClientSide)>,
+    announced: bool,
 }
 
 impl Reader {
-    fn new() -> Self {
+    fn new(taps: Vec<String>) -> Self {
         // 2026-11-24T12:00:00Z.
         let time = Timestamp::from_second(1_795_521_600).unwrap_or(Timestamp::UNIX_EPOCH);
+        let client = ClientSide { addr: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000), connection: 1, tls: None };
+        // Connections are numbered over all taps.
+        let taps = taps.into_iter().zip((1..).step_by(1000));
+        let taps: Vec<_> = taps.map(|(name, connection)| (name, ClientSide { connection, ..client.clone() })).collect();
         Reader {
             done: Vec::new(),
             request: None,
@@ -104,8 +113,10 @@ impl Reader {
             outcome: None,
             time,
             is_time_set: true,
-            client: ClientSide { addr: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000), connection: 1, tls: None },
+            client,
             tap: Arc::new(tap("http://127.0.0.1:3000")),
+            taps,
+            announced: true,
         }
     }
 
@@ -156,14 +167,46 @@ impl Reader {
                 self.new_connection();
             }
             ("upstream", url) if url.starts_with("http://") || url.starts_with("https://") => {
-                self.tap = Arc::new(tap(url));
+                self.tap = Arc::new(Tap { name: self.tap.name.clone(), position: self.tap.position, ..tap(url) });
             }
             ("new", "connection") => self.new_connection(),
+            ("tap", name) => self.go_to(name)?,
+            ("unannounced", "") => self.announced = false,
             ("unanswered", "") => self.unanswered = true,
             ("outcome", _) => self.outcome = Some(outcome(rest)?),
             _ => return Err(format!("`{text}` is not a directive")),
         }
         Ok(())
+    }
+
+    /// What follows was seen at another tap.
+    fn go_to(&mut self, name: &str) -> Result<(), String> {
+        let at = self.taps.iter().position(|(known, _)| known == name).ok_or("a tap has a name")?;
+        if let Some((_, client)) = self.taps.iter_mut().find(|(known, _)| *known == self.tap.name) {
+            *client = self.client.clone();
+        }
+        if let Some((_, client)) = self.taps.get(at) {
+            self.client = client.clone();
+        }
+        let position = Position { index: at, of: self.taps.len() };
+        self.tap = Arc::new(Tap { name: name.to_owned(), position, ..tap(&self.tap.upstream_url) });
+        Ok(())
+    }
+
+    /// Which request the exchange that ends now is at the other taps.
+    fn path(&mut self, id: Ulid) -> OnPath {
+        let index = self.tap.position.index;
+        let is_announced = std::mem::replace(&mut self.announced, true);
+        let mut path = OnPath::first(id);
+        path.is_announced = !self.tap.position.is_last();
+        if index > 0 && is_announced {
+            let before = self.done.iter().rev().find(|exchange| exchange.tap.position.index + 1 == index);
+            if let Some(before) = before {
+                path.id = before.path.id;
+                path.parent = Some(before.id);
+            }
+        }
+        path
     }
 
     fn new_connection(&mut self) {
@@ -181,10 +224,14 @@ impl Reader {
     fn end(&mut self) -> Result<(), String> {
         let Some(part) = self.request.take() else { return Ok(()) };
         let answer = self.response.take();
-        if !std::mem::take(&mut self.is_time_set) {
+        // A later tap sees a request a moment after the one before it.
+        let depth = self.tap.position.index;
+        if !std::mem::take(&mut self.is_time_set) && depth == 0 {
             self.advance(Duration::from_secs(1));
             self.is_time_set = false;
         }
+        let delay = u64::try_from(depth).unwrap_or_default().min(4);
+        let time = self.time.checked_add(Duration::from_millis(delay)).unwrap_or(self.time);
         let (head, mut lost) = part.read(Direction::Request, Answers::Other)?;
         let line = head.request_line();
         let answers = match line.method {
@@ -212,9 +259,12 @@ impl Reader {
             (None, ..) => Outcome::ClientGone,
         };
         let number = self.done.len() as u128 + 1;
+        let id = Ulid::from_parts(time.as_millisecond().unsigned_abs(), number);
+        let path = self.path(id);
         self.done.push(Exchange {
-            id: Ulid::from_parts(self.time.as_millisecond().unsigned_abs(), number),
-            time: self.time,
+            id,
+            time,
+            path,
             tap: self.tap.clone(),
             client: self.client.clone(),
             upstream: UpstreamSide {
@@ -232,7 +282,7 @@ impl Reader {
             },
             response,
             edits: Vec::new(),
-            timing: Timing { total: Duration::from_millis(10), ..Timing::default() },
+            timing: Timing { total: Duration::from_millis(10 - 2 * delay), ..Timing::default() },
             outcome,
             lost: why,
         });
@@ -262,11 +312,23 @@ fn response(part: &Part, answers: Answers) -> Result<(Response, Option<Lost>), S
     Ok((response, lost))
 }
 
+/// The taps that a transcript names, in order.
+fn taps_of(text: &str) -> Vec<String> {
+    let mut taps: Vec<String> = Vec::new();
+    for name in text.lines().filter_map(|line| line.strip_prefix("* tap ")).map(str::trim) {
+        if !taps.iter().any(|known| known == name) {
+            taps.push(name.to_owned());
+        }
+    }
+    taps
+}
+
 fn tap(url: &str) -> Tap {
     Tap {
         name: "tap".to_owned(),
         listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
         upstream_url: url.to_owned(),
+        position: Position::ALONE,
     }
 }
 

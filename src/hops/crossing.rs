@@ -11,8 +11,11 @@ pub struct Crossing<'a> {
     /// What arrived behind the hop, in the order in which it came: nothing, where the gateway answered itself; several,
     /// where it tried again.
     pub attempts: Vec<Attempt<'a>>,
-    /// Whether a request arrived behind the hop that was not over when this was told.
-    pub still_running: bool,
+    /// How many requests arrived behind the hop that were not over when this was told.
+    pub running: usize,
+    /// Whether what did not arrive would have been seen: the tap announced the request to the next one, and nothing of what
+    /// the taps saw was lost.
+    pub is_certain: bool,
 }
 
 /// One request that a gateway made of the one that it got.

@@ -174,3 +174,140 @@ pub struct Told {
     /// What else may be said of it, such as `issuer https://login.example`.
     pub about: Vec<String>,
 }
+
+impl Told {
+    /// Name and value as a line of text: `Authorization: Bearer jwt#7f3a (812 bytes)`.
+    pub fn text(&self) -> String {
+        match self.name.as_str() {
+            "" => self.value.clone(),
+            name => format!("{name}: {}", self.value),
+        }
+    }
+}
+
+impl Side {
+    /// The name by which records call it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+impl Kind {
+    /// The name by which records call it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Challenge => "challenge",
+            Self::Cookie => "cookie",
+            Self::Host => "host",
+            Self::Target => "target",
+            Self::Status => "status",
+            Self::Cors => "cors",
+            Self::Forwarded => "forwarded",
+            Self::Signed => "signed",
+            Self::Location => "location",
+            Self::Plumbing => "plumbing",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Change {
+    /// The name by which records call it.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Added => "added",
+            Self::Renamed(_) => "renamed",
+            Self::Replaced { .. } => "replaced",
+            Self::Rewritten(rewrite) => rewrite.id(),
+            Self::Changed => "changed",
+            Self::Recased { .. } => "recased",
+            Self::Duplicated { .. } => "duplicated",
+            Self::Merged { .. } => "merged",
+            Self::Split { .. } => "split",
+            Self::Thinned { .. } => "thinned",
+            Self::Reordered => "reordered",
+            Self::MovedToTrailer => "moved-to-trailer",
+        }
+    }
+
+    /// What happened, for a sentence whose subject is the field.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Removed => "was removed".to_owned(),
+            Self::Added => "was added".to_owned(),
+            Self::Renamed(to) => format!("was renamed to {to}"),
+            Self::Replaced { kept_in: None } => "was replaced by another".to_owned(),
+            Self::Replaced { kept_in: Some(name) } => format!("was replaced by another, and moved to {name}"),
+            Self::Rewritten(rewrite) => rewrite.text(),
+            Self::Changed => "was changed".to_owned(),
+            Self::Recased { all: false, to } => format!("has its name {}", to.text()),
+            Self::Recased { all: true, to } => format!("have their names {}", to.text()),
+            Self::Duplicated { from, to } => format!("was duplicated: {from} became {to}"),
+            Self::Merged { lines } => format!("was merged: {lines} lines became one"),
+            Self::Split { lines } => format!("was split into {lines} lines"),
+            Self::Thinned { from, to } => format!("lost equal lines: {from} became {to}"),
+            Self::Reordered => "stands in another order".to_owned(),
+            Self::MovedToTrailer => "was moved behind the body".to_owned(),
+        }
+    }
+}
+
+impl Rewrite {
+    /// The name by which records call it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Cut { .. } => "cut",
+            Self::WhiteSpace => "white-space",
+            Self::Quotes => "quotes",
+            Self::SchemeCase => "scheme-case",
+            Self::Scheme => "scheme",
+            Self::Percent => "percent",
+            Self::Base64 => "base64",
+            Self::Charset => "charset",
+            Self::Extended => "extended",
+            Self::LetterCase => "letter-case",
+            Self::PathPrefix => "path-prefix",
+            Self::PathNormalised => "path-normalised",
+            Self::TargetForm => "target-form",
+            Self::Port => "port",
+        }
+    }
+
+    /// What happened, for a sentence whose subject is the field.
+    pub fn text(self) -> String {
+        match self {
+            Self::Cut { at } => return format!("was cut after {at} bytes"),
+            Self::WhiteSpace => "got other white space",
+            Self::Quotes => "got or lost quotes",
+            Self::SchemeCase => "has its scheme in other letters",
+            Self::Scheme => "has another scheme before the same secret",
+            Self::Percent => "was percent-decoded or encoded",
+            Self::Base64 => "was put into another form of base64",
+            Self::Charset => "was put into another character encoding",
+            Self::Extended => "got something added",
+            Self::LetterCase => "is in other letters",
+            Self::PathPrefix => "got or lost a prefix of its path",
+            Self::PathNormalised => "has its path normalised",
+            Self::TargetForm => "has another form",
+            Self::Port => "got or lost its port",
+        }
+        .to_owned()
+    }
+}
+
+impl NameCase {
+    /// How names in it look, for a sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Lower => "in lower case",
+            Self::Title => "in Title-Case",
+            Self::Upper => "in UPPER CASE",
+            Self::Mixed => "in another case",
+        }
+    }
+}

@@ -79,7 +79,10 @@ pub enum Extent {
     /// The first ones: nothing can be said to be missing from it.
     Cut,
     /// Those that matter for authentication, as a hop header told them: other fields are not known.
-    Digest,
+    Digest {
+        /// Whether all of those had room.
+        is_whole: bool,
+    },
 }
 
 /// One field.

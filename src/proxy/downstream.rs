@@ -223,7 +223,7 @@ impl Client {
 
     fn relay(self, stream: Stream, first: Vec<u8>, connected: Result<Connected, Failure>) -> Served {
         let limits = self.tap.limits.clone();
-        let mut observer = Observer::new(self.connection(), self.tap.host.clone(), limits.head);
+        let mut observer = Observer::new(self.connection(), self.tap.host.clone(), self.tap.hop.clone(), limits.head);
         match connected {
             Ok(connected) => {
                 observer.connected(connected.side, connected.took);

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{oneshot, watch};
 
+use super::hop::{Hop, Judged};
 use super::http1_pool::Http1Pool;
 use super::hyper_error::{SendError, failure_of};
 use super::passed::{Passed, PassedBody, Shared, fields};
@@ -165,8 +166,10 @@ impl Requests {
     /// Passes a request on, and its answer back. An error resets the stream with the code that the error carries.
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, hyper::Error> {
         let (mut parts, body) = request.into_parts();
+        let brought = self.take_hop_headers(&mut parts);
         let recording = self.begin(&parts);
         self.set_authority(&mut parts, &recording);
+        self.tell_next_tap(&mut parts, &recording, brought);
         let body = Passed::request(body, recording.clone());
         let answer = match &self.sender {
             Sender::Http2 { sender, .. } => {
@@ -183,7 +186,10 @@ impl Requests {
                     http::Version::HTTP_10 => Version::Http10,
                     _ => Version::Http11,
                 };
+                let mut response = response;
+                self.hear_from_behind(&mut response, &recording);
                 let head = response_head(&response, version);
+                self.tell_tap_before(&mut response, &recording, &head);
                 recording.with(|recording| recording.response(head, version));
                 Ok(response.map(|body| Passed::response(body, recording).boxed_unsync()))
             }
@@ -238,6 +244,81 @@ impl Requests {
         let Ok(uri) = Uri::from_parts(uri) else { return };
         parts.uri = uri;
         recording.with(|recording| recording.edited(host_edit(host, from)));
+    }
+
+    /// Takes the hop headers off a request.
+    fn take_hop_headers(&self, parts: &mut http::request::Parts) -> Vec<HeaderValue> {
+        let Some(hop) = &self.tap.hop else { return Vec::new() };
+        let values: Vec<HeaderValue> = parts.headers.get_all(hop.name()).iter().cloned().collect();
+        parts.headers.remove(hop.name());
+        values
+    }
+
+    /// Judges the hop headers that a request brought, and writes one for the next tap.
+    fn tell_next_tap(&self, parts: &mut http::request::Parts, recording: &Shared, brought: Vec<HeaderValue>) {
+        let Some(hop) = &self.tap.hop else { return };
+        let mut value = None;
+        recording.with(|recording| {
+            let values = brought.iter().map(HeaderValue::as_bytes);
+            let Judged { path, arrival } = hop.judge(recording.id(), values, recording.began_at());
+            if !brought.is_empty() {
+                recording.edited(Hop::taken_off());
+            }
+            if hop.announces()
+                && let Some(head) = recording.request_head()
+            {
+                let host = parts.uri.authority().map(http::uri::Authority::as_str);
+                value = Some(hop.announcement(path.id, recording.id(), head, host));
+            }
+            recording.set_path(path);
+            if let Some(arrival) = arrival {
+                self.connection.outlet.arrived(arrival);
+            }
+            if let Some(value) = &value {
+                recording.announced();
+                recording.edited(Hop::put_in(value.len()));
+            }
+        });
+        if let (Some(value), Ok(name)) = (value, hop.name().parse::<HeaderName>())
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            parts.headers.insert(name, value);
+        }
+    }
+
+    /// Takes what the tap behind wrote off an answer.
+    fn hear_from_behind(&self, response: &mut Response<Incoming>, recording: &Shared) {
+        let Some(hop) = self.tap.hop.as_ref().filter(|hop| hop.hears_answers()) else { return };
+        let values: Vec<HeaderValue> = response.headers().get_all(hop.name()).iter().cloned().collect();
+        if values.is_empty() {
+            return;
+        }
+        response.headers_mut().remove(hop.name());
+        recording.with(|recording| {
+            recording.edited(Hop::taken_off_answer());
+            let values = values.iter().map(HeaderValue::as_bytes);
+            if let Some(value) = hop.judge_answer(recording.path().id, values) {
+                recording.told_from_behind(value);
+            }
+        });
+    }
+
+    /// Writes into an answer what the tap before asked for.
+    fn tell_tap_before(&self, response: &mut Response<Incoming>, recording: &Shared, head: &RawHead) {
+        let Some(hop) = &self.tap.hop else { return };
+        let mut value = None;
+        recording.with(|recording| {
+            let request = recording.request_head();
+            value = request.and_then(|request| hop.account(recording.path(), recording.id(), request, head));
+            if let Some(value) = &value {
+                recording.edited(Hop::put_in_answer(value.len()));
+            }
+        });
+        if let (Some(value), Ok(name)) = (value, hop.name().parse::<HeaderName>())
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            response.headers_mut().insert(name, value);
+        }
     }
 
     /// Waits for an answer, from the end of the request on no longer than the upstream may take.

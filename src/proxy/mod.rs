@@ -6,6 +6,7 @@
 mod buffers;
 mod downstream;
 mod flow;
+mod hop;
 mod http1_pool;
 mod http2;
 mod hyper_error;
@@ -29,8 +30,10 @@ use tokio::sync::{OnceCell, watch};
 
 pub use crate::config::{Limits, TapConfig};
 use crate::config::{ServerTls, SetHost};
-use crate::exchange::{Edit, Failure, Tap};
+use crate::exchange::{Edit, Failure, Position, Tap};
 use crate::queue::Outlet;
+use hop::Hop;
+pub use hop::Hops;
 use upstream::Target;
 
 /// How long accepting waits after it failed for want of descriptors.
@@ -44,15 +47,26 @@ pub struct ListeningTap {
     server_tls: Option<Arc<ServerTls>>,
     limits: Limits,
     outlet: Outlet,
+    hop: Option<Arc<Hop>>,
     open: AtomicUsize,
     speaks_http2: OnceCell<bool>,
 }
 
 impl ListeningTap {
-    /// What a tap is made of: how it was set up, where it listens, and where its exchanges go.
-    pub fn new(config: &TapConfig, listen: SocketAddr, limits: Limits, outlet: Outlet) -> Self {
+    /// What a tap is made of: how it was set up, where it listens, where its exchanges go, its place among the taps of the
+    /// process, and how they tell each other of requests, if they do.
+    pub fn new(
+        config: &TapConfig,
+        listen: SocketAddr,
+        limits: Limits,
+        outlet: Outlet,
+        position: Position,
+        hops: Option<Arc<Hops>>,
+    ) -> Self {
+        let tap = Tap { name: config.name.clone(), listen, upstream_url: config.upstream.url(), position };
         ListeningTap {
-            tap: Arc::new(Tap { name: config.name.clone(), listen, upstream_url: config.upstream.url() }),
+            hop: hops.map(|hops| Arc::new(Hop::new(hops, tap.name.clone(), position))),
+            tap: Arc::new(tap),
             target: Target { upstream: config.upstream.clone(), tls: config.client_tls.clone() },
             host: config.host.clone().map(Arc::new),
             server_tls: config.server_tls.clone(),
@@ -92,7 +106,7 @@ impl ListeningTap {
 
 /// The edit of a Host field, or of what stands for it, as it is recorded.
 fn host_edit(host: &SetHost, from: String) -> Edit {
-    Edit { what: "host", from, to: host.to.clone(), why: host.why }
+    Edit { what: "host", from: from.into(), to: host.to.clone().into(), why: host.why }
 }
 
 /// Listeners of one address, one for each of `threads`.

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use super::flow::Pass;
+use super::hop::Hop;
 use super::host_edit;
 use super::recorder::{Began, Connection, Pipeline, Recording};
 use crate::config::SetHost;
-use crate::exchange::{Direction, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
-use crate::wire::edit::{Unedited, set_value};
+use crate::exchange::{Direction, Edit, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
+use crate::wire::edit::{HeadEditor, remove_lines};
 use crate::wire::framer::Answers;
 use crate::wire::{Framer, Lost, RawHead, Step};
 
@@ -24,14 +25,18 @@ pub(super) struct Observer {
     connect_time: Option<std::time::Duration>,
     /// The value that Host fields get, where the tap sets them.
     host: Option<Arc<SetHost>>,
+    /// What the tap does about hop headers, where it has to do with other taps.
+    hop: Option<Arc<Hop>>,
     head_limit: usize,
     requests: Framer,
     responses: Framer,
     pipeline: Pipeline,
     /// When the request that is being read began.
     began: Option<Began>,
-    /// The bytes of a head that may have to be edited, until it is complete.
+    /// The bytes of a request's head that may have to be edited, until it is complete.
     held: Vec<u8>,
+    /// The same of an answer's head.
+    held_answer: Vec<u8>,
     /// What the client sent behind a request for an upgrade, until the answer says what it is.
     undecided: Vec<u8>,
     /// How many exchanges have begun.
@@ -47,19 +52,26 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(connection: Arc<Connection>, host: Option<Arc<SetHost>>, head_limit: usize) -> Self {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        host: Option<Arc<SetHost>>,
+        hop: Option<Arc<Hop>>,
+        head_limit: usize,
+    ) -> Self {
         let upstream = UpstreamSide { addr: None, connection: None, reused: false, tls: None };
         Observer {
             connection,
             upstream,
             connect_time: None,
             host,
+            hop,
             head_limit,
             requests: Framer::of_requests(head_limit),
             responses: Framer::of_responses(head_limit),
             pipeline: Pipeline::new(),
             began: None,
             held: Vec::new(),
+            held_answer: Vec::new(),
             undecided: Vec::new(),
             count: 0,
             has_served: false,
@@ -80,7 +92,7 @@ impl Observer {
         if bytes.is_empty() {
             return Pass::Instead(self.request_end());
         }
-        if self.host.is_none() {
+        if self.host.is_none() && self.hop.is_none() {
             self.follow_requests(bytes, None);
             return Pass::AsTheyAre;
         }
@@ -103,7 +115,8 @@ impl Observer {
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
-                    let edited = self.request_head(head);
+                    // What went on already can't be edited.
+                    let edited = self.request_head(head, out.is_some());
                     if let Some(out) = &mut out {
                         differs |= edited.is_some() || !self.held.is_empty();
                         self.held.extend_from_slice(raw);
@@ -131,7 +144,11 @@ impl Observer {
                     differs |= !raw.is_empty();
                 } else {
                     differs |= !self.held.is_empty();
-                    out.append(&mut self.held);
+                    let is_too_large = self.requests.is_in_head();
+                    let cleaned =
+                        self.hop.as_ref().filter(|_| is_too_large).and_then(|hop| remove_lines(&self.held, hop.name()));
+                    let held = std::mem::take(&mut self.held);
+                    out.extend_from_slice(cleaned.as_deref().unwrap_or(&held));
                     out.extend_from_slice(raw);
                 }
             }
@@ -141,12 +158,8 @@ impl Observer {
         }
     }
 
-    /// Begins an exchange. Gives the head's bytes with its edits, if there are any.
-    fn request_head(&mut self, head: RawHead) -> Option<Vec<u8>> {
-        let edited = self.host.as_deref().and_then(|host| match set_value(&head, "host", &host.to) {
-            Ok(edited) => Some((edited.bytes, host_edit(host, edited.from))),
-            Err(Unedited::Needless | Unedited::Unclear) => None,
-        });
+    /// Begins an exchange. Gives the head's bytes with its edits, if there are any. Of one that broke off, there are none.
+    fn request_head(&mut self, head: RawHead, is_whole: bool) -> Option<Vec<u8>> {
         let began = self.began.take().unwrap_or_else(Began::now);
         let version = Version::of_token(head.request_line().version);
         let request = Request { head, version, authority: None, body: Default::default(), trailers: None };
@@ -154,13 +167,56 @@ impl Observer {
         if let (0, Some(time)) = (self.count, self.connect_time) {
             exchange.connected_in(time);
         }
-        let bytes = edited.map(|(bytes, edit)| {
-            exchange.edited(edit);
-            bytes
-        });
+        let bytes = if is_whole { self.edit_request(&mut exchange) } else { None };
         self.pipeline.begin(exchange);
         self.count += 1;
         self.upstream.reused = true;
+        bytes
+    }
+
+    /// Makes the edits that the tap was told to make in a request.
+    fn edit_request(&self, exchange: &mut Recording) -> Option<Vec<u8>> {
+        let mut edits: Vec<Edit> = Vec::new();
+        let head = exchange.request_head()?;
+        let mut editor = HeadEditor::of(head);
+        // Where it is unclear what stands where, the head goes on as it came.
+        if let Some(host) = self.host.as_deref()
+            && let Ok(from) = editor.set_value("host", &host.to)
+        {
+            edits.push(host_edit(host, from));
+        }
+        let mut path = None;
+        let mut is_announced = false;
+        if let Some(hop) = &self.hop {
+            let judged = hop.judge(exchange.id(), head.values(hop.name()), exchange.began_at());
+            if editor.remove(hop.name()) > 0 {
+                edits.push(Hop::taken_off());
+            }
+            // A message whose end is unclear gets nothing added, and a head near the limit of the recording has no room.
+            let may_announce =
+                hop.announces() && !self.requests.is_opaque() && head.size() * 2 <= self.head_limit as u64;
+            if may_announce {
+                let host = self.host.as_deref().map(|host| host.to.as_str());
+                let value = hop.announcement(judged.path.id, exchange.id(), head, host);
+                is_announced = editor.append(hop.name(), &value).is_ok();
+                if is_announced {
+                    edits.push(Hop::put_in(value.len()));
+                }
+            }
+            path = Some((judged, hop.name()));
+        }
+        let bytes = editor.finish();
+        edits.into_iter().for_each(|edit| exchange.edited(edit));
+        if let Some((judged, name)) = path {
+            if let Some(arrival) = judged.arrival {
+                self.connection.outlet.arrived(arrival);
+            }
+            exchange.forget_in_request(name);
+            exchange.set_path(judged.path);
+        }
+        if is_announced {
+            exchange.announced();
+        }
         bytes
     }
 
@@ -186,7 +242,7 @@ impl Observer {
         if let Some(head) = self.requests.take_unfinished()
             && !self.requests.is_opaque()
         {
-            self.request_head(head);
+            self.request_head(head, false);
         }
     }
 
@@ -199,14 +255,35 @@ impl Observer {
             return Pass::Stop;
         }
         self.has_served = true;
+        if !self.hop.as_ref().is_some_and(|hop| hop.edits_answers()) {
+            self.follow_answers(bytes, None);
+            return Pass::AsTheyAre;
+        }
+        let mut out = Vec::new();
+        if self.follow_answers(bytes, Some(&mut out)) { Pass::Instead(out) } else { Pass::AsTheyAre }
+    }
+
+    /// Feeds the answer framer. With `out`, puts there what goes on, and says whether that differs from `bytes`.
+    fn follow_answers(&mut self, bytes: &[u8], mut out: Option<&mut Vec<u8>>) -> bool {
+        let limit = self.head_limit as u64;
         let mut input = bytes;
+        let mut differs = false;
         loop {
             let answers = self.answers();
-            match self.responses.next(&mut input, answers) {
-                Step::More => break,
+            let before = input;
+            let step = self.responses.next(&mut input, answers);
+            let raw = before.get(..before.len() - input.len()).unwrap_or_default();
+            let more = matches!(step, Step::More);
+            match step {
                 Step::Head(head) => {
-                    let version = Version::of_token(head.status_version());
-                    self.on_answer(|exchange| exchange.response(head, version));
+                    let edited = self.answer_head(head);
+                    if let Some(out) = &mut out {
+                        differs |= edited.is_some() || !self.held_answer.is_empty();
+                        self.held_answer.extend_from_slice(raw);
+                        let held = std::mem::take(&mut self.held_answer);
+                        out.extend_from_slice(edited.as_deref().unwrap_or(&held));
+                    }
+                    continue;
                 }
                 Step::Interim(head) => self.on_answer(|exchange| exchange.interim(&head)),
                 Step::Body(piece) => self.on_answer(|exchange| exchange.response_body(piece)),
@@ -216,13 +293,56 @@ impl Observer {
                     self.on_answer(|exchange| exchange.lost(Direction::Response, why));
                     self.requests.stop();
                 }
-                Step::Opaque(_) | Step::Undecided(_) => {}
+                Step::Opaque(_) | Step::Undecided(_) | Step::More => {}
+            }
+            if let Some(out) = &mut out {
+                let may_change = more && self.responses.is_in_head() && self.responses.head_size() <= limit;
+                if may_change {
+                    self.held_answer.extend_from_slice(raw);
+                    differs |= !raw.is_empty();
+                } else {
+                    differs |= !self.held_answer.is_empty();
+                    out.append(&mut self.held_answer);
+                    out.extend_from_slice(raw);
+                }
+            }
+            if more {
+                if self.responses.is_in_head() {
+                    self.on_answer(Recording::answered);
+                }
+                return differs;
             }
         }
-        if self.responses.is_in_head() {
-            self.on_answer(Recording::answered);
+    }
+
+    /// Notes the head of a final answer. Gives the head's bytes with its edits, if there are any.
+    fn answer_head(&mut self, mut head: RawHead) -> Option<Vec<u8>> {
+        let hop = self.hop.clone().filter(|hop| hop.edits_answers());
+        let version = Version::of_token(head.status_version());
+        let exchange = self.pipeline.answering()?;
+        let Some(hop) = hop else {
+            exchange.response(head, version);
+            return None;
+        };
+        let mut editor = HeadEditor::of(&head);
+        let heard = hop.hears_answers() && editor.remove(hop.name()) > 0;
+        let believed = heard.then(|| hop.judge_answer(exchange.path().id, head.values(hop.name()))).flatten();
+        let account =
+            exchange.request_head().and_then(|request| hop.account(exchange.path(), exchange.id(), request, &head));
+        let told = account.filter(|value| editor.append(hop.name(), value).is_ok());
+        let bytes = editor.finish();
+        if heard {
+            exchange.edited(Hop::taken_off_answer());
+            head.forget(hop.name());
         }
-        Pass::AsTheyAre
+        if let Some(value) = believed {
+            exchange.told_from_behind(value);
+        }
+        if let Some(value) = told {
+            exchange.edited(Hop::put_in_answer(value.len()));
+        }
+        exchange.response(head, version);
+        bytes
     }
 
     /// Whether an answer that begins with `bytes` is no HTTP, and the client can be told so.
@@ -260,6 +380,14 @@ impl Observer {
     /// The upstream sends nothing more.
     fn response_end(&mut self) -> Pass {
         self.upstream_ended = true;
+        let held = std::mem::take(&mut self.held_answer);
+        match self.settle_response_end() {
+            Pass::AsTheyAre if !held.is_empty() => Pass::Instead(held),
+            pass => pass,
+        }
+    }
+
+    fn settle_response_end(&mut self) -> Pass {
         if self.responses.is_until_close() {
             self.response_done();
             return Pass::AsTheyAre;

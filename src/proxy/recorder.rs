@@ -10,7 +10,7 @@ use ulid::Ulid;
 
 use crate::exchange::body::{PACKED_KEPT, TEXT_KEPT};
 use crate::exchange::{
-    Body, Capture, ClientSide, Direction, Edit, Exchange, Outcome, Request, Response, Tap, Timing, Unfollowed,
+    Body, Capture, ClientSide, Direction, Edit, Exchange, OnPath, Outcome, Request, Response, Tap, Timing, Unfollowed,
     UpstreamSide, Version,
 };
 use crate::queue::Outlet;
@@ -28,6 +28,8 @@ pub(super) struct Connection {
 
 /// One exchange in the making. Dropped before it is finished, it is sent off as it stands.
 pub(super) struct Recording {
+    id: Ulid,
+    path: OnPath,
     connection: Arc<Connection>,
     upstream: UpstreamSide,
     started: Instant,
@@ -51,7 +53,10 @@ pub(super) struct Recording {
 impl Recording {
     pub(super) fn begin(connection: Arc<Connection>, upstream: UpstreamSide, request: Request, started: Began) -> Self {
         let keep = if is_form(&request.head) { TEXT_KEPT } else { 0 };
+        let id = Ulid::from_parts(started.time.as_millisecond().unsigned_abs(), random());
         Recording {
+            id,
+            path: OnPath::first(id),
             connection,
             upstream,
             started: started.instant,
@@ -70,6 +75,33 @@ impl Recording {
             response_done: false,
             fallback: Outcome::Stopped,
         }
+    }
+
+    pub(super) fn id(&self) -> Ulid {
+        self.id
+    }
+
+    pub(super) fn path(&self) -> &OnPath {
+        &self.path
+    }
+
+    pub(super) fn began_at(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Which request it is at the other taps.
+    pub(super) fn set_path(&mut self, path: OnPath) {
+        self.path = path;
+    }
+
+    /// The tap tells the next one of it.
+    pub(super) fn announced(&mut self) {
+        self.path.is_announced = true;
+    }
+
+    /// What the tap behind told in its answer.
+    pub(super) fn told_from_behind(&mut self, value: bytes::Bytes) {
+        self.path.behind = Some(value);
     }
 
     pub(super) fn set_upstream(&mut self, upstream: UpstreamSide) {
@@ -194,6 +226,13 @@ impl Recording {
         self.request.as_ref().map(|request| &request.head)
     }
 
+    /// Takes a field out of what is told of the request: it was written by another tap.
+    pub(super) fn forget_in_request(&mut self, name: &str) {
+        if let Some(request) = &mut self.request {
+            request.head.forget(name);
+        }
+    }
+
     /// Says how the exchange ends if it is dropped.
     pub(super) fn otherwise(&mut self, outcome: Outcome) {
         self.fallback = outcome;
@@ -217,9 +256,10 @@ impl Recording {
         };
         self.timing.total = self.started.elapsed();
         self.connection.outlet.put(Box::new(Exchange {
-            id: Ulid::from_parts(self.time.as_millisecond().unsigned_abs(), random()),
+            id: self.id,
             time: self.time,
             tap: self.connection.tap.clone(),
+            path: self.path.clone(),
             client: self.connection.client.clone(),
             upstream: self.upstream.clone(),
             request,
@@ -261,7 +301,7 @@ fn random() -> u128 {
 #[derive(Clone, Copy)]
 pub(super) struct Began {
     instant: Instant,
-    time: Timestamp,
+    pub(super) time: Timestamp,
 }
 
 impl Began {

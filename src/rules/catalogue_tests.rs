@@ -7,7 +7,8 @@ use super::*;
 use crate::auth::FingerprintKey;
 use crate::diagnose::Diagnoser;
 use crate::exchange::redact::Redactor;
-use crate::exchange::transcript;
+use crate::exchange::{Exchange, transcript};
+use crate::paths::{requests_of, taps_of};
 
 #[test]
 fn names_are_unique_sorted_and_kebab_case() {
@@ -34,7 +35,18 @@ fn names_are_unique_sorted_and_kebab_case() {
 fn each_rule_has_its_file_and_each_file_is_listed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
     let mut files = HashSet::new();
-    for family in ["transport", "credentials", "token", "challenge", "status", "cors"] {
+    for family in [
+        "transport",
+        "credentials",
+        "token",
+        "challenge",
+        "status",
+        "cors",
+        "connection",
+        "signature",
+        "session",
+        "hop",
+    ] {
         let Ok(entries) = std::fs::read_dir(root.join(family)) else { continue };
         for entry in entries {
             let path = entry.unwrap().path();
@@ -87,9 +99,7 @@ fn examples_show_what_they_say() {
                     continue;
                 }
             };
-            let mut diagnoser = Diagnoser::default();
-            let diagnoses: Vec<_> =
-                exchanges.iter().map(|exchange| diagnoser.diagnose(&View::new(exchange, &redactor))).collect();
+            let diagnoses = diagnoses(exchanges, &redactor);
             for (number, diagnosis) in diagnoses.iter().enumerate() {
                 let mut fault = |what: &str| {
                     let found: Vec<_> = diagnosis.findings.iter().map(shown).collect();
@@ -118,6 +128,27 @@ fn examples_show_what_they_say() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+/// What is found in each request of an example: what one tap saw, or several did.
+fn diagnoses(exchanges: Vec<Exchange>, redactor: &Redactor) -> Vec<Diagnosis> {
+    each_request(exchanges, redactor, |_, diagnosis| diagnosis)
+}
+
+fn each_request<T>(
+    exchanges: Vec<Exchange>,
+    redactor: &Redactor,
+    mut tell: impl FnMut(&[View<'_>], Diagnosis) -> T,
+) -> Vec<T> {
+    let taps = taps_of(&exchanges);
+    let mut diagnoser = Diagnoser::default();
+    let mut told = Vec::new();
+    for request in requests_of(exchanges) {
+        let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, redactor)).collect();
+        let diagnosis = diagnoser.diagnose_request(&views, &request, &taps).whole;
+        told.push(tell(&views, diagnosis));
+    }
+    told
 }
 
 fn shown(finding: &Finding) -> String {
@@ -164,11 +195,8 @@ fn no_finding_holds_a_secret() {
     for rule in RULES {
         for example in rule.examples {
             let Ok(exchanges) = transcript::parse(example.transcript) else { continue };
-            let mut diagnoser = Diagnoser::default();
-            for exchange in &exchanges {
-                let view = View::new(exchange, &redactor);
-                let diagnosis = diagnoser.diagnose(&view);
-                for offered in view.offered() {
+            each_request(exchanges, &redactor, |views, diagnosis| {
+                for offered in views.iter().flat_map(View::offered) {
                     let Ok(secret) = std::str::from_utf8(offered.credentials.secret.expose()) else { continue };
                     if secret.len() < 8 || offered.credentials.placeholder.is_some() {
                         continue;
@@ -178,7 +206,7 @@ fn no_finding_holds_a_secret() {
                         assert!(!all.contains(secret), "{}, {:?}: {all}", rule.name, example.name);
                     }
                 }
-            }
+            });
         }
     }
 }
@@ -196,9 +224,7 @@ fn no_rule_panics_on_what_was_damaged() {
                 let other = ["\u{0}", "é", " ", ":", "\"", "=", ",", "/", "%", "."][number % 10];
                 let changed = [&text[..at], other, &text[at + char.len_utf8()..]].concat();
                 let Ok(exchanges) = transcript::parse(&changed) else { continue };
-                let mut diagnoser = Diagnoser::default();
-                for exchange in &exchanges {
-                    let diagnosis = diagnoser.diagnose(&View::new(exchange, &redactor));
+                for diagnosis in diagnoses(exchanges, &redactor) {
                     assert!(diagnosis.failed.is_empty(), "{:?} failed on {changed}", diagnosis.failed);
                 }
             }
@@ -215,9 +241,7 @@ fn no_rule_panics_on_what_broke_off() {
             let text = example.transcript;
             for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)).step_by(3) {
                 let Some(Ok(exchanges)) = text.get(..end).map(transcript::parse) else { continue };
-                let mut diagnoser = Diagnoser::default();
-                for exchange in &exchanges {
-                    let diagnosis = diagnoser.diagnose(&View::new(exchange, &redactor));
+                for diagnosis in diagnoses(exchanges, &redactor) {
                     assert!(diagnosis.failed.is_empty(), "{:?} failed on {text}", diagnosis.failed);
                 }
             }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Rule;
+use crate::hops::HopReport;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,4 +205,15 @@ impl Diagnosis {
     pub fn severity(&self) -> Option<Severity> {
         self.findings.first().map(|finding| finding.severity)
     }
+}
+
+/// What is wrong with a request that one tap saw or several.
+#[derive(Default)]
+pub struct RequestDiagnosis {
+    /// What is wrong with each of its exchanges, in their order; with it, what the hops before and behind did.
+    pub each: Vec<Diagnosis>,
+    /// All of it together, as a person is told.
+    pub whole: Diagnosis,
+    /// What the hops did, from the client on.
+    pub hops: Vec<HopReport>,
 }

@@ -11,58 +11,80 @@
 //! a false alarm in an incident costs more than a missed hint.
 
 pub mod challenge;
+pub mod connection;
 pub mod cors;
 pub mod credentials;
 mod evidence;
 mod field_names;
 pub mod finding;
+pub mod hop;
 pub mod normal;
+pub mod products;
+pub mod session;
+pub mod signature;
 pub mod status;
 pub mod token;
 pub mod transport;
 mod words;
 
 use crate::exchange::View;
+use crate::hops::Crossing;
 use crate::memory::Memory;
 
-pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, Severity};
+pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, RequestDiagnosis, Severity};
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[
     &transport::auth_header_name_suspect::RULE,
+    &connection::authenticated_connection_shared::RULE,
     &transport::authorization_misplaced::RULE,
     &credentials::basic_suspicious_value::RULE,
     &credentials::basic_undecodable::RULE,
     &challenge::bearer_error_misused::RULE,
+    &session::cached_refusal::RULE,
+    &hop::challenge_changed::RULE,
     &challenge::challenge_malformed::RULE,
     &challenge::challenge_missing::RULE,
     &challenge::challenge_renamed::RULE,
+    &connection::client_certificate_not_forwarded::RULE,
     &cors::cors_origin_invalid::RULE,
     &status::credentials_absent::RULE,
     &credentials::credentials_empty::RULE,
     &transport::credentials_in_url::RULE,
+    &hop::credentials_moved::RULE,
     &transport::credentials_over_cleartext::RULE,
     &credentials::credentials_percent_encoded::RULE,
     &status::credentials_rejected::RULE,
+    &hop::credentials_replaced::RULE,
     &transport::credentials_reported_missing::RULE,
+    &hop::credentials_rewritten::RULE,
+    &hop::credentials_stripped::RULE,
     &transport::field_line_malformed::RULE,
     &status::forbidden_without_credentials::RULE,
+    &hop::forwarded_context_missing::RULE,
     &transport::framing_ambiguous::RULE,
+    &hop::gateway_credential_leaked::RULE,
     &status::grpc_auth_status::RULE,
     &status::handshake_step::RULE,
+    &hop::header_name_recased::RULE,
     &token::jwt_malformed::RULE,
     &token::jwt_signature_removed::RULE,
     &status::known_error_text::RULE,
     &status::login_redirect_for_api::RULE,
     &transport::multiple_credentials::RULE,
+    &connection::ntlm_connection_broken::RULE,
+    &connection::ntlm_over_http2::RULE,
     &cors::preflight_authorization_not_allowed::RULE,
     &cors::preflight_redirected::RULE,
     &cors::preflight_rejected::RULE,
     &transport::proxy_authorization_at_origin::RULE,
+    &hop::refusal_origin::RULE,
     &credentials::scheme_case::RULE,
     &credentials::scheme_malformed::RULE,
     &credentials::scheme_not_offered::RULE,
     &credentials::scheme_repeated::RULE,
+    &signature::signed_part_changed::RULE,
+    &hop::status_rewritten::RULE,
     &credentials::token_bad_character::RULE,
     &token::token_expired::RULE,
     &token::token_not_yet_valid::RULE,
@@ -139,7 +161,36 @@ pub struct Rule {
     /// Exchanges on which it fires, and near ones on which every rule stays silent.
     pub examples: &'static [Example],
     /// The check itself.
-    pub check: fn(&View<'_>, &Memory) -> Vec<Finding>,
+    pub check: Check,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy)]
+pub enum Check {
+    /// One exchange, and what earlier ones told.
+    Exchange(fn(&View<'_>, &Memory) -> Vec<Finding>),
+    /// A request's way over one hop, which two taps saw.
+    Hop(fn(&Crossing<'_>, &Memory) -> Vec<Finding>),
+    /// Each of them, by a check of its own.
+    Both(fn(&View<'_>, &Memory) -> Vec<Finding>, fn(&Crossing<'_>, &Memory) -> Vec<Finding>),
+}
+
+impl Check {
+    /// The check of one exchange.
+    pub fn exchange(self) -> Option<fn(&View<'_>, &Memory) -> Vec<Finding>> {
+        match self {
+            Self::Exchange(check) | Self::Both(check, _) => Some(check),
+            Self::Hop(_) => None,
+        }
+    }
+
+    /// The check of a way over a hop.
+    pub fn hop(self) -> Option<fn(&Crossing<'_>, &Memory) -> Vec<Finding>> {
+        match self {
+            Self::Hop(check) | Self::Both(_, check) => Some(check),
+            Self::Exchange(_) => None,
+        }
+    }
 }
 
 impl Rule {
@@ -164,6 +215,14 @@ pub enum Family {
     Status,
     /// What browsers ask for first.
     Cors,
+    /// What a scheme wants of a connection.
+    Connection,
+    /// What a signature covers.
+    Signature,
+    /// What shows over several requests.
+    Session,
+    /// What a gateway between two taps did.
+    Hop,
 }
 
 impl Family {
@@ -176,6 +235,10 @@ impl Family {
             Self::Challenge => "challenge",
             Self::Status => "status",
             Self::Cors => "cors",
+            Self::Connection => "connection",
+            Self::Signature => "signature",
+            Self::Session => "session",
+            Self::Hop => "hop",
         }
     }
 }

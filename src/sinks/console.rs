@@ -183,6 +183,7 @@ impl Console {
         }
         let place = match &finding.at {
             At::Unknown => String::new(),
+            At::Hop(from, to) => format!("; look between {from} and {to}"),
             at => format!("; look at the {at}"),
         };
         lines.push(cut(&format!("  Sure  {}{place}", finding.certainty.id()), WIDTH));
@@ -198,7 +199,9 @@ impl Console {
         };
         let method = printable(&cut(&view.redactor().name(view.method()), 12));
         let target = cut(&printable(&view.redactor().target(view.target())), 34);
-        let tap = if self.several_taps { format!("{} ", exchange.tap.name) } else { String::new() };
+        // What the first tap saw is the request as the client knows it.
+        let is_inner = exchange.tap.position.index > 0;
+        let tap = if self.several_taps && is_inner { format!("{} ", exchange.tap.name) } else { String::new() };
         let what = format!("{tap}{status} {method} {target}");
         let took = match exchange.outcome {
             Outcome::Upgraded => "upgraded".to_owned(),
@@ -253,7 +256,10 @@ fn beside(left: &str, right: &str, width: usize) -> String {
 
 /// A piece of evidence in at most `most` lines, the later ones hanging.
 fn evidence_rows(text: &str, most: usize) -> Vec<String> {
-    let rows = wrap(&printable(text), WIDTH - 8);
+    let text = printable(text);
+    // What fits is left as it is: columns are made of spaces.
+    let fits = text.chars().count() <= WIDTH - 6;
+    let rows = if fits { vec![text] } else { wrap(&text, WIDTH - 8) };
     let is_cut = rows.len() > most;
     let shown = rows.into_iter().take(most).enumerate().map(|(row, line)| {
         let mark = if is_cut && row + 1 == most { " …" } else { "" };

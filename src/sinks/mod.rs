@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::exchange::View;
 use crate::exchange::record::{self, FindingRecord, Record};
-use crate::rules::Finding;
+use crate::hops::{HopReport, Told};
+use crate::rules::{Finding, RequestDiagnosis};
 
 use console::Console;
 use output::Output;
@@ -36,6 +37,15 @@ pub struct Sinks {
     count: u64,
 }
 
+/// What was lost before it came to the sinks, or was not believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Exchanges for which the queue had no room.
+    pub exchanges: u64,
+    /// Hop headers that were not believed.
+    pub distrusted_hop_headers: u64,
+}
+
 /// What the end of a run has to say.
 pub struct End {
     /// The summary, in lines.
@@ -52,22 +62,27 @@ impl Sinks {
         Sinks { log, stdout, record, summary: Summary::default(), count: 0 }
     }
 
-    /// Tells of an exchange. `verdict` is a rule's name or `ok`; its finding is the first.
-    pub fn exchange(&mut self, view: &View<'_>, verdict: &str, findings: &[Finding]) {
+    /// Tells of a request that one tap saw or several. `told` says which of its exchanges were told before, alone.
+    pub fn request(&mut self, views: &[View<'_>], told: &[bool], diagnosis: &RequestDiagnosis) {
+        let Some(outermost) = views.first() else { return };
+        let fresh = || views.iter().zip(told).zip(&diagnosis.each).enumerate().filter(|(_, ((_, told), _))| !**told);
         self.count += 1;
-        self.summary.add(view, findings);
+        self.summary.add(outermost, &diagnosis.whole.findings);
         let wants_record = self.record.is_some() || matches!(self.log, Log::Json);
         if wants_record {
-            let line = Record::new(view, diagnosis(verdict, findings)).to_line();
-            if let Some(record) = &mut self.record {
-                record.put(&line);
-            }
-            if matches!(self.log, Log::Json) {
-                self.stdout.put(&line);
+            for (at, ((view, _), own)) in fresh() {
+                let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(hop).collect();
+                let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
+                if let Some(record) = &mut self.record {
+                    record.put(&line);
+                }
+                if matches!(self.log, Log::Json) {
+                    self.stdout.put(&line);
+                }
             }
         }
         if let Log::Text(console) = &mut self.log {
-            let text = console.exchange(view, self.count, findings);
+            let text = console.exchange(outermost, self.count, &diagnosis.whole.findings);
             self.stdout.put(text.as_bytes());
         }
     }
@@ -84,8 +99,8 @@ impl Sinks {
         }
     }
 
-    /// Ends the outputs. `ran` is how long the run took, `dropped` how many exchanges never came here.
-    pub fn finish(mut self, ran: Duration, dropped: u64) -> End {
+    /// Ends the outputs. `ran` is how long the run took, `lost` what never came here.
+    pub fn finish(mut self, ran: Duration, lost: &Lost) -> End {
         if let Log::Text(console) = &mut self.log {
             let text = console.unfold(true);
             self.stdout.put(text.as_bytes());
@@ -93,16 +108,39 @@ impl Sinks {
         let lost_records = self.record.map_or(0, Output::finish);
         let is_text = matches!(self.log, Log::Text(_));
         if is_text {
-            self.stdout.put(self.summary.text(ran, dropped, lost_records, self.stdout.lost()).as_bytes());
+            self.stdout.put(self.summary.text(ran, lost, lost_records, self.stdout.lost()).as_bytes());
         }
         let lost_lines = self.stdout.finish();
-        let summary = self.summary.text(ran, dropped, lost_records, lost_lines);
-        End { summary, lost_records, is_complete: lost_records + lost_lines + dropped == 0 }
+        let summary = self.summary.text(ran, lost, lost_records, lost_lines);
+        End { summary, lost_records, is_complete: lost_records + lost_lines + lost.exchanges == 0 }
+    }
+}
+
+/// What a hop did, as records have it.
+fn hop(report: &HopReport) -> record::Hop<'_> {
+    let told = |told: &Option<Told>| told.as_ref().map(Told::text);
+    let changes = report.differences.iter().map(|difference| record::HopChange {
+        side: difference.side.id(),
+        kind: difference.kind.id(),
+        name: &difference.name,
+        change: difference.change.id(),
+        text: difference.change.text(),
+        before: told(&difference.before),
+        after: told(&difference.after),
+        sure: difference.is_sure,
+    });
+    record::Hop {
+        from: &report.from,
+        to: &report.to,
+        join: report.join.map(|join| join.id()),
+        requests: report.requests,
+        running: report.running,
+        changes: changes.collect(),
     }
 }
 
 /// The diagnosis as records have it.
-pub fn diagnosis<'a>(verdict: &'a str, findings: &'a [Finding]) -> record::Diagnosis<'a> {
+pub fn recorded<'a>(verdict: &'a str, findings: &'a [Finding]) -> record::Diagnosis<'a> {
     let findings = findings.iter().map(|finding| FindingRecord {
         rule: finding.rule.name,
         severity: finding.severity.id(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::Lost;
 use super::escape::printable;
 use super::wrap::cut;
 use crate::exchange::View;
@@ -56,7 +57,7 @@ impl Summary {
     }
 
     /// The summary, in lines of at most 80 characters.
-    pub fn text(&self, ran: Duration, dropped: u64, lost_records: u64, lost_lines: u64) -> String {
+    pub fn text(&self, ran: Duration, lost: &Lost, lost_records: u64, lost_lines: u64) -> String {
         let with_findings: u64 = self.causes.values().map(|cause| cause.count).sum();
         let fine = self.exchanges - with_findings;
         let mut text = format!(
@@ -75,7 +76,12 @@ impl Summary {
         if self.probes > 0 {
             let _ = writeln!(text, "  {} health probes are in the count and were not shown", self.probes);
         }
-        if dropped > 0 {
+        if lost.distrusted_hop_headers > 0 {
+            let count = lost.distrusted_hop_headers;
+            let _ = writeln!(text, "  ! {count} hop headers were not believed; the records say why");
+        }
+        if lost.exchanges > 0 {
+            let dropped = lost.exchanges;
             let _ = writeln!(text, "  ! {dropped} exchanges were not looked at: the queue was full");
         }
         if lost_records > 0 {

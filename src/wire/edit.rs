@@ -2,12 +2,11 @@
 
 use super::head::{HeadDefectKind, RawHead};
 
-/// A head with one field's value set to another, and the value that stood there.
-pub struct Edited {
-    /// The head's bytes with the new value; every other byte is as it was received.
-    pub bytes: Vec<u8>,
-    /// The old value.
-    pub from: String,
+/// The edits of one head. Every byte that none of them is about stays as it was received.
+pub struct HeadEditor<'a> {
+    head: &'a RawHead,
+    /// What is replaced, by where it stands, and by what.
+    replaced: Vec<(usize, usize, Vec<u8>)>,
 }
 
 /// Why a head was passed on as it came, although the tap was told to edit it.
@@ -19,31 +18,109 @@ pub enum Unedited {
     Unclear,
 }
 
-/// Sets the value of the only field called `name`.
-///
-/// # Errors
-/// [`Unedited`] where the head has to stay as it is.
-pub fn set_value(head: &RawHead, name: &str, to: &str) -> Result<Edited, Unedited> {
-    let mut fields = head.fields().filter(|field| field.is(name));
-    let field = fields.next().ok_or(Unedited::Needless)?;
-    if field.value == to.as_bytes() {
-        return Err(Unedited::Needless);
+impl<'a> HeadEditor<'a> {
+    /// No edits yet.
+    pub fn of(head: &'a RawHead) -> Self {
+        HeadEditor { head, replaced: Vec::new() }
     }
-    // A line that ends with LF alone is read alike by all.
-    let malformed =
-        head.defects().iter().any(|defect| defect.field == Some(field.index) && defect.kind != HeadDefectKind::BareLf);
-    if fields.next().is_some() || malformed || head.is_cut() {
-        return Err(Unedited::Unclear);
+
+    /// Sets the value of the only field called `name`. Gives the value that stood there.
+    ///
+    /// # Errors
+    /// [`Unedited`] where the head has to stay as it is.
+    pub fn set_value(&mut self, name: &str, to: &str) -> Result<String, Unedited> {
+        let head = self.head;
+        let mut fields = head.fields().filter(|field| field.is(name));
+        let field = fields.next().ok_or(Unedited::Needless)?;
+        if field.value == to.as_bytes() {
+            return Err(Unedited::Needless);
+        }
+        // A line that ends with LF alone is read alike by all.
+        let malformed = head
+            .defects()
+            .iter()
+            .any(|defect| defect.field == Some(field.index) && defect.kind != HeadDefectKind::BareLf);
+        if fields.next().is_some() || malformed || head.is_cut() {
+            return Err(Unedited::Unclear);
+        }
+        let span = head.fields.get(field.index).ok_or(Unedited::Unclear)?.value;
+        self.replaced.push((span.start as usize, span.end as usize, to.as_bytes().to_vec()));
+        Ok(String::from_utf8_lossy(field.value).into_owned())
     }
-    let span = head.fields.get(field.index).ok_or(Unedited::Unclear)?.value;
-    let received = head.as_received();
-    let (before, rest) = received.split_at_checked(span.start as usize).ok_or(Unedited::Unclear)?;
-    let after = rest.get((span.end - span.start) as usize..).ok_or(Unedited::Unclear)?;
-    let mut bytes = Vec::with_capacity(received.len() + to.len());
-    bytes.extend_from_slice(before);
-    bytes.extend_from_slice(to.as_bytes());
-    bytes.extend_from_slice(after);
-    Ok(Edited { bytes, from: String::from_utf8_lossy(field.value).into_owned() })
+
+    /// Takes out every line called `name`. Gives how many there were.
+    pub fn remove(&mut self, name: &str) -> usize {
+        if self.head.is_cut() {
+            return 0;
+        }
+        let received = self.head.as_received();
+        let before = self.replaced.len();
+        for field in self.head.fields().filter(|field| field.is(name)) {
+            let Some(span) = self.head.fields.get(field.index).map(|span| span.line) else { continue };
+            let (start, end) = (span.start as usize, span.end as usize);
+            let rest = received.get(end..).unwrap_or_default();
+            let line_end = memchr::memchr(b'\n', rest).map_or(received.len(), |at| end + at + 1);
+            self.replaced.push((start, line_end, Vec::new()));
+        }
+        self.replaced.len() - before
+    }
+
+    /// Puts a line behind all others.
+    ///
+    /// # Errors
+    /// [`Unedited::Unclear`] where a new line could change how somebody reads the others, or where the end of the head is
+    /// not at hand.
+    pub fn append(&mut self, name: &str, value: &str) -> Result<(), Unedited> {
+        use HeadDefectKind::{BareCr, LeadingWhiteSpace, NoColon, Nul, StartLine};
+        let is_unclear = |kind: HeadDefectKind| matches!(kind, StartLine | LeadingWhiteSpace | NoColon | BareCr | Nul);
+        let received = self.head.as_received();
+        let without_lf = received.strip_suffix(b"\n").ok_or(Unedited::Unclear)?;
+        let without_end = without_lf.strip_suffix(b"\r").unwrap_or(without_lf);
+        let is_ended = without_end.ends_with(b"\n");
+        if !is_ended || self.head.is_cut() || self.head.defects().iter().any(|defect| is_unclear(defect.kind)) {
+            return Err(Unedited::Unclear);
+        }
+        let at = without_end.len();
+        self.replaced.push((at, at, format!("{name}: {value}\r\n").into_bytes()));
+        Ok(())
+    }
+
+    /// The head's bytes with the edits; `None` where there are none.
+    pub fn finish(mut self) -> Option<Vec<u8>> {
+        if self.replaced.is_empty() {
+            return None;
+        }
+        self.replaced.sort_by_key(|(start, ..)| *start);
+        let received = self.head.as_received();
+        let added: usize = self.replaced.iter().map(|(.., to)| to.len()).sum();
+        let mut bytes = Vec::with_capacity(received.len() + added);
+        let mut at = 0;
+        for (start, end, to) in &self.replaced {
+            bytes.extend_from_slice(received.get(at..*start).unwrap_or_default());
+            bytes.extend_from_slice(to);
+            at = *end;
+        }
+        bytes.extend_from_slice(received.get(at..).unwrap_or_default());
+        Some(bytes)
+    }
+}
+
+/// Takes every line called `name` out of the start of a head that is too large to be read in whole. What comes behind it
+/// is not known, so a line counts only where it has its end.
+pub fn remove_lines(start: &[u8], name: &str) -> Option<Vec<u8>> {
+    let is_named = |line: &[u8]| {
+        let colon = memchr::memchr(b':', line);
+        colon
+            .and_then(|at| line.get(..at))
+            .is_some_and(|found| found.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let mut kept = Vec::with_capacity(start.len());
+    for line in start.split_inclusive(|byte| *byte == b'\n') {
+        if !(line.ends_with(b"\n") && is_named(line)) {
+            kept.extend_from_slice(line);
+        }
+    }
+    (kept.len() < start.len()).then_some(kept)
 }
 
 #[cfg(test)]
@@ -51,10 +128,24 @@ mod tests {
     use super::super::framer::{Answers, Framer, Step};
     use super::*;
 
-    fn set_host(text: &str) -> Result<String, Unedited> {
+    fn head_of(text: &str) -> RawHead {
         let mut input = text.as_bytes();
         let Step::Head(head) = Framer::of_requests(4096).next(&mut input, Answers::Nothing) else { panic!("a head") };
-        set_value(&head, "host", "new:81").map(|edited| String::from_utf8(edited.bytes).unwrap())
+        head
+    }
+
+    fn set_host(text: &str) -> Result<String, Unedited> {
+        let head = head_of(text);
+        let mut editor = HeadEditor::of(&head);
+        editor.set_value("host", "new:81")?;
+        Ok(String::from_utf8(editor.finish().unwrap()).unwrap())
+    }
+
+    fn edited(text: &str, edit: impl FnOnce(&mut HeadEditor<'_>)) -> Option<String> {
+        let head = head_of(text);
+        let mut editor = HeadEditor::of(&head);
+        edit(&mut editor);
+        editor.finish().map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
@@ -76,5 +167,40 @@ mod tests {
         assert_eq!(set_host("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Err(Unedited::Unclear));
         assert_eq!(set_host("GET / HTTP/1.1\r\nHost : a\r\n\r\n"), Err(Unedited::Unclear));
         assert_eq!(set_host("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"), Err(Unedited::Unclear));
+    }
+
+    #[test]
+    fn lines_come_and_go_whole() {
+        let text = "GET / HTTP/1.1\r\nHop: 1 \r\nA: b\nhop : 2\r\n 3\r\nC: d\r\n\r\n";
+        assert_eq!(
+            edited(text, |editor| assert_eq!(editor.remove("hop"), 2)).unwrap(),
+            "GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n"
+        );
+        assert_eq!(edited(text, |editor| assert_eq!(editor.remove("absent"), 0)), None);
+        let all = |editor: &mut HeadEditor<'_>| {
+            editor.set_value("c", "e").unwrap();
+            editor.remove("hop");
+            editor.append("Hop", "4").unwrap();
+        };
+        assert_eq!(edited(text, all).unwrap(), "GET / HTTP/1.1\r\nA: b\nC: e\r\nHop: 4\r\n\r\n");
+        assert_eq!(
+            edited("GET / HTTP/1.1\n\n", |editor| editor.append("A", "b").unwrap()).unwrap(),
+            "GET / HTTP/1.1\nA: b\r\n\n"
+        );
+    }
+
+    #[test]
+    fn no_line_is_put_into_a_head_that_may_be_read_in_two_ways() {
+        for text in ["GET / HTTP/1.1\r\n A: b\r\n\r\n", "GET / HTTP/1.1\r\nA\r\n\r\n", "GET /\r\nA: b\rc\r\n\r\n"] {
+            let head = head_of(text);
+            assert_eq!(HeadEditor::of(&head).append("A", "b"), Err(Unedited::Unclear), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn of_an_endless_head_whole_lines_are_taken() {
+        let start = b"GET / HTTP/1.1\r\nHop: 1\r\nA: b\r\nHOP : 2\r\nHop: un";
+        assert_eq!(remove_lines(start, "hop").unwrap(), b"GET / HTTP/1.1\r\nA: b\r\nHop: un");
+        assert_eq!(remove_lines(b"GET / HTTP/1.1\r\nA: b\r\n", "hop"), None);
     }
 }

@@ -137,6 +137,22 @@ impl RawHead {
         if start <= end && end <= self.bytes.len() { self.bytes.slice(start..end) } else { Bytes::new() }
     }
 
+    /// Takes the lines called `name` out of what is told of the head; the bytes as received stay.
+    pub fn forget(&mut self, name: &str) {
+        let gone: Vec<usize> = self.fields().filter(|field| field.is(name)).map(|field| field.index).collect();
+        for index in gone.into_iter().rev() {
+            self.fields.remove(index);
+            self.defects.retain_mut(|defect| match &mut defect.field {
+                Some(at) if *at == index => false,
+                Some(at) if *at > index => {
+                    *at -= 1;
+                    true
+                }
+                _ => true,
+            });
+        }
+    }
+
     /// What a strict parser would object to, in order of place.
     pub fn defects(&self) -> &[HeadDefect] {
         &self.defects

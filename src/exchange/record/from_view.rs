@@ -1,8 +1,8 @@
 //! A record out of an exchange: what is shown, and what is masked.
 
 use super::{
-    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, JwtRecord, Record, Request,
-    Response, SCHEMA, Times, Tls, Unfollowed, Upstream,
+    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord, Record,
+    Request, Response, SCHEMA, Times, Tls, Unfollowed, Upstream,
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
@@ -12,7 +12,7 @@ use crate::wire::{Field, HeadDefectKind, RawHead};
 
 impl<'a> Record<'a> {
     /// The record of an exchange.
-    pub fn new(view: &'a View<'a>, diagnosis: Diagnosis<'a>) -> Self {
+    pub fn new(view: &'a View<'a>, diagnosis: Diagnosis<'a>, hops: Vec<Hop<'a>>) -> Self {
         let exchange = view.exchange();
         let id = exchange.id.to_string();
         let failure = match &exchange.outcome {
@@ -23,7 +23,7 @@ impl<'a> Record<'a> {
         };
         Record {
             schema: SCHEMA,
-            path_id: id.clone(),
+            path_id: exchange.path.id.to_string(),
             id,
             time: exchange.time,
             tap: &exchange.tap.name,
@@ -46,6 +46,8 @@ impl<'a> Record<'a> {
                 .map(|edit| Edit { what: edit.what, from: &edit.from, to: &edit.to, why: edit.why })
                 .collect(),
             response: exchange.response.seen().map(|seen| response(view, seen)),
+            hops,
+            hop_header_ignored: exchange.path.distrusted,
             timing: times(&exchange.timing),
             outcome: exchange.outcome.id(),
             failure,

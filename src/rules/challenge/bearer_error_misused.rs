@@ -6,7 +6,7 @@ use crate::exchange::view::Challenged;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_credentials};
 use crate::rules::normal::{self, Normal};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
 /// An `error` in a challenge for tokens that clients will draw the wrong conclusion from.
 pub static RULE: Rule = Rule {
@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a nonce is asked for, which is a step", NONCE),
         Example::quiet("a success", SUCCESS),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 /// The codes for answers of a resource, with the status of each (RFC 6750 3.1, RFC 9449 7.1 and 9, RFC 9470 3; the

@@ -6,7 +6,7 @@ use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
 use crate::rules::evidence::clip;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
 /// A challenge that breaks the grammar, or lacks what its scheme requires.
 pub static RULE: Rule = Rule {
@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a parameter that nobody knows", UNKNOWN),
         Example::quiet("single quotes on a success", SUCCESS),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 /// How many defects are listed; who needs more has to read the field.

@@ -6,7 +6,7 @@ use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_credentials};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
 
 /// A 401 without WWW-Authenticate, or a 407 without Proxy-Authenticate.
 pub static RULE: Rule = Rule {
@@ -33,7 +33,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a wrong password in a login form", FORM),
         Example::quiet("a success needs no challenge", SUCCESS),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -5,7 +5,7 @@ use crate::auth::parse_challenges;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_credentials};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
 use crate::wire::head::Field;
 
 /// A challenge in another field than the one that belongs to the status.
@@ -37,7 +37,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("both names are there", BOTH),
         Example::quiet("another name on a success", SUCCESS),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

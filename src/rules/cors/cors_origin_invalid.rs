@@ -4,7 +4,7 @@ use super::CORS_CHECK;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::with_named;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity};
 use crate::wire::RawHead;
 
 /// The rule.
@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a star without cookies", PUBLIC),
         Example::quiet("the origin of the page", SAME),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const TWICE: &str = r#"> GET /api/orders HTTP/1.1

@@ -4,7 +4,7 @@ use super::PREFLIGHT;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::with_named;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("it is allowed", ALLOWED),
         Example::quiet("a star, which browsers still take for all", STAR),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const MISSING: &str = r#"> OPTIONS /api/orders HTTP/1.1

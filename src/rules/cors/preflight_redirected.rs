@@ -4,7 +4,7 @@ use super::PREFLIGHT;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_named};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -23,7 +23,7 @@ pub static RULE: Rule = Rule {
         Example::fires("to https", HTTPS),
         Example::quiet("a GET may be redirected", GET),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const LOGIN: &str = r#"> OPTIONS /api/orders HTTP/1.1

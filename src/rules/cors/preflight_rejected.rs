@@ -4,7 +4,7 @@ use super::PREFLIGHT;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_named};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("it is answered", ANSWERED),
         Example::quiet("an OPTIONS that is no preflight", PLAIN),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const UNAUTHORIZED: &str = r#"> OPTIONS /api/orders HTTP/1.1

@@ -5,7 +5,7 @@ use crate::auth::{DefectKind, Detail};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::clip;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A password that ends in a line break, or credentials that were encoded twice.
 pub static RULE: Rule = Rule {
@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a line break, and nobody minds", ACCEPTED),
         Example::quiet("an empty user name, as some APIs want it", NO_USER),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const KINDS: [DefectKind; 2] = [DefectKind::BasicEncodedTwice, DefectKind::BasicEndsInNewline];

@@ -4,7 +4,7 @@ use super::{fault, first_with, foremost};
 use crate::auth::DefectKind;
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// Basic credentials that cannot be decoded, or give no user and password when they are.
 pub static RULE: Rule = Rule {
@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a colon within the password", COLON),
         Example::quiet("padding that is missing, and nobody minds", ACCEPTED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const KINDS: [DefectKind; 6] = [

@@ -5,7 +5,7 @@ use crate::auth::DefectKind;
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// Credentials that are announced and not there.
 pub static RULE: Rule = Rule {
@@ -36,7 +36,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a scheme alone, and nobody minds", ACCEPTED),
         Example::quiet("an empty key beside a token that is good", BESIDE),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

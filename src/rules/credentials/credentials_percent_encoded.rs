@@ -4,7 +4,7 @@ use super::{called, fault, first_with};
 use crate::auth::DefectKind;
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// Credentials that were percent-encoded as if they were part of a URL.
 pub static RULE: Rule = Rule {
@@ -40,7 +40,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a signature that is encoded by its scheme", PARAMETER),
         Example::quiet("an encoded space, and nobody minds", ACCEPTED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

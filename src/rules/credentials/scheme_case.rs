@@ -4,7 +4,7 @@ use super::{called, fault, first_with, is_refused};
 use crate::auth::{DefectKind, Scheme};
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A scheme that is not in its registered spelling, and a refusal that nothing else explains.
 pub static RULE: Rule = Rule {
@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("bearer in lower case, and it is accepted", ACCEPTED),
         Example::quiet("Bearer as registered", REGISTERED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

@@ -5,7 +5,7 @@ use crate::auth::{DefectKind, Detail, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A value whose scheme is missing, or is not followed by a space.
 pub static RULE: Rule = Rule {
@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a server that puts up with the colon", COLON_ACCEPTED),
         Example::quiet("several spaces, which are legal, and a success", SPACES),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const SEPARATORS: [DefectKind; 5] = [

@@ -6,7 +6,7 @@ use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials, with_named};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// Credentials of a scheme that none of the challenges names.
 pub static RULE: Rule = Rule {
@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("another scheme is named, and the answer is a success", ACCEPTED),
         Example::quiet("NTLM begun where Negotiate is offered", NTLM),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use super::{called, fault, first_with, foremost};
 use crate::auth::DefectKind;
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A scheme, or the field's own name, that is there once more.
 pub static RULE: Rule = Rule {
@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a token whose letters are those of a scheme", WORD),
         Example::quiet("Bearer twice, and nobody minds", ACCEPTED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const KINDS: [DefectKind; 2] = [DefectKind::SchemeRepeated, DefectKind::FieldNameInValue];

@@ -15,7 +15,7 @@ pub(in crate::rules) fn found(rule: &Rule, text: &str) -> Vec<Finding> {
     for exchange in before {
         memory.learn(&View::new(exchange, &redactor));
     }
-    (rule.check)(&View::new(last, &redactor), &memory)
+    rule.check.exchange().unwrap()(&View::new(last, &redactor), &memory)
 }
 
 /// A request with that value of Authorization, and an answer with that status and challenge.

@@ -4,7 +4,7 @@ use super::{fault, first_with, foremost, is_refused};
 use crate::auth::DefectKind;
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A character that does not belong in a token.
 pub static RULE: Rule = Rule {
@@ -41,7 +41,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("spaces around the value, which do not count", SURROUNDED),
         Example::quiet("quotes, and nobody minds", ACCEPTED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const KINDS: [DefectKind; 9] = [

@@ -5,7 +5,7 @@ use crate::auth::{DefectKind, Placeholder};
 use crate::exchange::View;
 use crate::exchange::view::OfferedIn;
 use crate::memory::Memory;
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A placeholder in the place of a secret.
 pub static RULE: Rule = Rule {
@@ -43,7 +43,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a user who is called null", USER),
         Example::quiet("undefined, where no token is needed", ACCEPTED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use crate::exchange::View;
 use crate::memory::{Accepted, Memory};
 use crate::rules::evidence::{clock, with_answer};
 use crate::rules::normal;
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the handshake goes on", ANSWERED),
         Example::quiet("a client that waits for the challenge on each connection", WAITS),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const START: &str = r#"> GET /v2/ HTTP/1.1

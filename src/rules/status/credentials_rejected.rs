@@ -6,7 +6,7 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{called, clip, clock, with_answer, with_credentials};
 use crate::rules::normal::{self, Normal};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -35,7 +35,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the client corrects the password", CORRECTED),
         Example::quiet("the token endpoint judges by its own rules", TOKEN_ENDPOINT),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const PASSWORD: &str = r#"> GET /orders HTTP/1.1

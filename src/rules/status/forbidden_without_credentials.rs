@@ -5,7 +5,7 @@ use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_answer};
 use crate::rules::normal;
 use crate::rules::words::{self, Meaning};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a page that is closed to all", CLOSED),
         Example::quiet("a firewall refuses", FIREWALL),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const DJANGO: &str = r#"> GET /api/orders/ HTTP/1.1

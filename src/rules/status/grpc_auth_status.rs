@@ -5,7 +5,7 @@ use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_credentials};
 use crate::rules::normal::is_grpc;
 use crate::rules::words;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the call went well", OK),
         Example::quiet("another status of gRPC", NOT_FOUND),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const TRAILERS: &str = r#"* client h2

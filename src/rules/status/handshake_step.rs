@@ -4,7 +4,7 @@ use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials};
 use crate::rules::normal::{self, Normal};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a Digest nonce that ran out", STALE),
         Example::quiet("NTLM from start to end", WHOLE),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const NTLM: &str = r#"> GET /share HTTP/1.1

@@ -5,7 +5,7 @@ use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_answer, with_credentials};
 use crate::rules::normal;
 use crate::rules::words::{self, Meaning};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the same words in a document", DOCUMENT),
         Example::quiet("a text that says nothing", NOTHING),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const ENVOY: &str = r#"> GET /orders HTTP/1.1

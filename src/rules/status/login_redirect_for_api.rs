@@ -5,7 +5,7 @@ use crate::exchange::view::path_of;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_credentials, with_field, with_named};
 use crate::rules::normal;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a browser loads a page", PAGE),
         Example::quiet("a redirect to somewhere else", ELSEWHERE),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const TOKEN: &str = r#"> GET /api/orders HTTP/1.1

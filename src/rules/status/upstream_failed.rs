@@ -3,7 +3,7 @@
 use crate::exchange::{Outcome, Step, View};
 use crate::memory::Memory;
 use crate::rules::evidence::clip;
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -23,7 +23,7 @@ pub static RULE: Rule = Rule {
         Example::fires("it breaks off within its answer", BROKEN),
         Example::quiet("the client went away", GONE),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const REFUSED: &str = r#"* upstream http://10.0.0.9:3000

@@ -5,7 +5,7 @@ use crate::auth::{Defect, DefectKind};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::credentials::{fault, foremost};
-use crate::rules::{Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A JSON web token that cannot be read.
 pub static RULE: Rule = Rule {
@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a time in milliseconds, and nobody minds", ACCEPTED),
         Example::quiet("a fraction of a second, which is allowed", FRACTION),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 /// From what says most to what says least.

@@ -5,7 +5,7 @@ use crate::auth::{Defect, DefectKind};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::credentials::{fault, foremost};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A signed token whose signature is gone.
 pub static RULE: Rule = Rule {
@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("removed by Google, and the application trusts the platform", TRUSTED),
         Example::quiet("a token that is not signed and says so", UNSIGNED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const KINDS: [DefectKind; 2] = [DefectKind::JwtSignatureRemoved, DefectKind::JwtSignatureEmpty];

@@ -3,7 +3,7 @@
 use super::{Limit, out_of_time};
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A token past its `exp`.
 pub static RULE: Rule = Rule {
@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("an old token for the token endpoint", REFRESH),
         Example::quiet("an old ID token as a hint for the logout", HINT),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 static LIMIT: Limit = Limit {

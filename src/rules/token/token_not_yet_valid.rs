@@ -3,7 +3,7 @@
 use super::{Limit, out_of_time};
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::{Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A token before its `nbf`.
 pub static RULE: Rule = Rule {
@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("early by less than the leeway of servers, and accepted", LEEWAY),
         Example::quiet("issued later than now, which is no limit", ISSUED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 static LIMIT: Limit = Limit {

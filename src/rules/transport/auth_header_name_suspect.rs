@@ -5,7 +5,7 @@ use crate::exchange::view::OfferedIn;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_field};
 use crate::rules::field_names::{Suspect, suspect};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("Authentication-Info is a header of its own", INFO),
         Example::quiet("a server that takes the name", TAKEN),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const MISSPELT: &str = r#"> GET /orders HTTP/1.1

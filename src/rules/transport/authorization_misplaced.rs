@@ -5,7 +5,7 @@ use crate::exchange::names;
 use crate::exchange::view::OfferedIn;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_answer, with_credentials, with_field};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::fires("behind the body", TRAILER),
         Example::quiet("an upgrade names other things", UPGRADE),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const CONNECTION: &str = r#"> GET /orders HTTP/1.1

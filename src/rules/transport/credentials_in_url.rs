@@ -5,7 +5,7 @@ use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::with_credentials;
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a WebSocket has no other way in a browser", WEBSOCKET),
         Example::quiet("a signed URL", PRESIGNED),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const QUERY: &str = r#"> GET /orders?access_token=2YotnFZFEjr1zCsicMWpAA HTTP/1.1

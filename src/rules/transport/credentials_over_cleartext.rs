@@ -7,7 +7,7 @@ use crate::exchange::View;
 use crate::exchange::view::Offered;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_credentials, with_named};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("TLS ends before the tap", TERMINATED),
         Example::quiet("on the same machine", LOOPBACK),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const BASIC: &str = r#"* client addr 203.0.113.9

@@ -6,7 +6,7 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{called, clip, with_answer, with_credentials};
 use crate::rules::words::{self, Meaning, Words};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("nothing was sent, and the server says so", NONE),
         Example::quiet("the same words under a success", SUCCESS),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const DJANGO: &str = r#"> GET /api/orders/ HTTP/1.1

@@ -5,7 +5,7 @@ use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_answer};
 use crate::rules::field_names::is_about_credentials;
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 use crate::wire::{Field, HeadDefect, HeadDefectKind, RawHead};
 
 /// The rule.
@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a challenge whose line ends with LF alone", CHALLENGE),
         Example::quiet("a lower-case name and no space is fine", FINE),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const SPACE: &str = r#"> GET /orders HTTP/1.1

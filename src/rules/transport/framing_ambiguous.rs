@@ -2,7 +2,7 @@
 
 use crate::exchange::{Direction, View};
 use crate::memory::Memory;
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 use crate::wire::Lost;
 
 /// The rule.
@@ -23,7 +23,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a length and chunks", LENGTH_AND_CHUNKS),
         Example::quiet("one length", ONE_LENGTH),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const TWO_LENGTHS: &str = r#"> POST /orders HTTP/1.1

@@ -5,7 +5,7 @@ use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials};
-use crate::rules::{At, Certainty, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("commas within Digest", DIGEST),
         Example::quiet("a subscription key beside a token", KEY_AND_TOKEN),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const TWO_LINES: &str = r#"> GET /orders HTTP/1.1

@@ -4,7 +4,7 @@ use crate::exchange::View;
 use crate::exchange::view::OfferedIn;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -22,7 +22,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a gateway that uses it on purpose", TAKEN),
         Example::quiet("both are there", BOTH),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const REFUSED: &str = r#"> GET /orders HTTP/1.1

@@ -6,7 +6,7 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{called, clip, with_answer, with_credentials};
 use crate::rules::words::{self, Meaning};
-use crate::rules::{At, Certainty, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a login token sent as an API key", LOGIN_TOKEN),
         Example::quiet("the key is where it belongs", RIGHT),
     ],
-    check,
+    check: Check::Exchange(check),
 };
 
 const AZURE: &str = r#"> GET /orders HTTP/1.1

@@ -1,0 +1,170 @@
+//! Diagnoses a request that several taps saw: each exchange by itself, and then what the hops between them did.
+
+use super::{Diagnoser, drop_superseded, guarded, order, without_echoes};
+use crate::auth::FingerprintKey;
+use crate::exchange::View;
+use crate::hops::trace::{HopHeader, Way};
+use crate::hops::{Attempt, Crossing, HopReport, Join, Sighting, compare};
+use crate::paths::Request;
+use crate::rules::{At, Diagnosis, Evidence, Finding, RULES, RequestDiagnosis, Severity};
+
+impl Diagnoser {
+    /// Diagnoses a request that was seen at one tap or several, and remembers what it tells about later ones. `views` are
+    /// those of the request's exchanges, `taps` the names of the process' taps.
+    pub fn diagnose_request(&mut self, views: &[View<'_>], request: &Request, taps: &[String]) -> RequestDiagnosis {
+        let mut each: Vec<Diagnosis> = views
+            .iter()
+            .zip(&request.seen)
+            .map(|(view, seen)| if seen.was_told { Diagnosis::default() } else { self.diagnose(view) })
+            .collect();
+        let is_alone = taps.len() < 2 && views.iter().all(|view| !is_told_of(view));
+        if is_alone {
+            let whole = each.first().cloned().unwrap_or_default();
+            return RequestDiagnosis { each, whole, hops: Vec::new() };
+        }
+        let mut hops = Vec::new();
+        let ways = guarded(&mut each, "hops", || {
+            let sightings: Vec<Sighting<'_>> =
+                views.iter().map(|view| Sighting::of(view, view.redactor().key())).collect();
+            self.cross(&sightings, request, taps)
+        });
+        let mut found: Vec<(Finding, Vec<usize>)> = Vec::new();
+        for (report, findings) in ways.unwrap_or_default() {
+            found.extend(findings.into_iter().map(|finding| (finding, report.exchanges.clone())));
+            hops.push(report);
+        }
+        for (at, view) in views.iter().enumerate() {
+            let abroad = guarded(&mut each, "hops", || self.cross_abroad(view, at));
+            for (report, findings) in abroad.unwrap_or_default() {
+                found.extend(findings.into_iter().map(|finding| (finding, report.exchanges.clone())));
+                hops.push(report);
+            }
+        }
+        for (finding, exchanges) in &mut found {
+            for at in exchanges.iter() {
+                if let Some(view) = views.get(*at) {
+                    *finding = without_echoes(finding.clone(), view);
+                }
+            }
+        }
+        let mut whole = Diagnosis { is_refusal: views.first().is_some_and(View::is_refused), ..Diagnosis::default() };
+        for (at, diagnosis) in each.iter_mut().enumerate() {
+            let touching = found.iter().filter(|(_, exchanges)| exchanges.contains(&at));
+            diagnosis.findings.extend(touching.map(|(finding, _)| finding.clone()));
+            diagnosis.findings = order(drop_superseded(std::mem::take(&mut diagnosis.findings)));
+            for finding in &diagnosis.findings {
+                let is_new = !whole.findings.iter().any(|known: &Finding| known.rule.name == finding.rule.name);
+                // What is merely worth knowing at an inner tap is of no interest where the outer one was served.
+                let is_worth_it = at == 0 || finding.severity > Severity::Info || whole.is_refusal;
+                if is_new && is_worth_it {
+                    whole.findings.push(finding.clone());
+                }
+            }
+            whole.failed.extend(diagnosis.failed.iter().copied());
+        }
+        whole.findings = order(drop_superseded(std::mem::take(&mut whole.findings)));
+        say_who_refused(&mut whole.findings);
+        RequestDiagnosis { each, whole, hops }
+    }
+
+    /// The hops between the taps of this process.
+    fn cross(
+        &mut self,
+        sightings: &[Sighting<'_>],
+        request: &Request,
+        taps: &[String],
+    ) -> Vec<(HopReport, Vec<Finding>)> {
+        let mut ways = Vec::new();
+        for (at, (outer, seen)) in sightings.iter().zip(&request.seen).enumerate() {
+            let Some(view) = outer.view else { continue };
+            let exchange = view.exchange();
+            let Some(inner_tap) = taps.get(exchange.tap.position.index + 1) else { continue };
+            let redactor = view.redactor();
+            let mut exchanges = vec![at];
+            let mut attempts = Vec::new();
+            for (inner_at, (inner, inner_seen)) in sightings.iter().zip(&request.seen).enumerate() {
+                let Some((parent, join)) = inner_seen.parent else { continue };
+                if parent == at {
+                    let differences = compare(outer, inner, redactor, redactor.key());
+                    attempts.push(Attempt { inner, join, differences });
+                    exchanges.push(inner_at);
+                }
+            }
+            let is_certain = seen.is_certain && exchange.path.is_announced;
+            // Nothing arrived, and nothing can be said of why.
+            if attempts.is_empty() && !is_certain {
+                continue;
+            }
+            let crossing = Crossing { outer, inner_tap, attempts, running: seen.running, is_certain };
+            ways.push(self.judge(&crossing, exchanges));
+        }
+        ways
+    }
+
+    /// The hops between a tap of this process and those of others, which tell of what they saw in hop headers.
+    fn cross_abroad(&mut self, view: &View<'_>, at: usize) -> Vec<(HopReport, Vec<Finding>)> {
+        let Some(key) = self.hop_fingerprints.clone() else { return Vec::new() };
+        let path = &view.exchange().path;
+        let told =
+            |value: &Option<bytes::Bytes>, way| value.as_deref().and_then(|value| HopHeader::believed(value, way));
+        let mut ways = Vec::new();
+        if let Some(header) = told(&path.before, Way::Request) {
+            let own = Sighting::of(view, &key);
+            let outer = Sighting::of_header(&header, &own);
+            ways.push(self.judge_abroad(&outer, &own, view, at, &key));
+        }
+        if let Some(header) = told(&path.behind, Way::Answer) {
+            let own = Sighting::of(view, &key);
+            let inner = Sighting::of_header(&header, &own);
+            ways.push(self.judge_abroad(&own, &inner, view, at, &key));
+        }
+        ways
+    }
+
+    fn judge_abroad(
+        &mut self,
+        outer: &Sighting<'_>,
+        inner: &Sighting<'_>,
+        view: &View<'_>,
+        at: usize,
+        key: &FingerprintKey,
+    ) -> (HopReport, Vec<Finding>) {
+        let differences = compare(outer, inner, view.redactor(), key);
+        let attempts = vec![Attempt { inner, join: Join::HopHeader, differences }];
+        let crossing = Crossing { outer, inner_tap: &inner.tap, attempts, running: 0, is_certain: true };
+        self.judge(&crossing, vec![at])
+    }
+
+    fn judge(&mut self, crossing: &Crossing<'_>, exchanges: Vec<usize>) -> (HopReport, Vec<Finding>) {
+        let findings = judge(crossing, &self.memory);
+        self.memory.learn_crossing(crossing);
+        let report = HopReport::of(crossing, exchanges);
+        (report, findings)
+    }
+}
+
+/// Who refused is worth a line beside whatever else explains a refusal.
+fn say_who_refused(findings: &mut [Finding]) {
+    let Some(origin) = findings.iter().find(|finding| finding.rule.name == "refusal-origin").cloned() else { return };
+    if let Some(first) = findings.first_mut().filter(|first| first.rule.name != "refusal-origin")
+        && first.at == At::Unknown
+    {
+        first.evidence.insert(0, Evidence { text: origin.summary, place: None });
+        first.at = origin.at;
+    }
+}
+
+/// What the rules say of a way over a hop. A rule that breaks says nothing.
+pub fn judge(crossing: &Crossing<'_>, memory: &crate::memory::Memory) -> Vec<Finding> {
+    let checks = RULES.iter().filter_map(|rule| rule.check.hop());
+    let found = checks.flat_map(|check| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(crossing, memory))).unwrap_or_default()
+    });
+    order(drop_superseded(found.collect()))
+}
+
+/// Whether a tap of another process told of the exchange.
+fn is_told_of(view: &View<'_>) -> bool {
+    let path = &view.exchange().path;
+    path.before.is_some() || path.behind.is_some()
+}

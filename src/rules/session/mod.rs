@@ -1,0 +1,3 @@
+//! What shows only over several requests.
+
+pub mod cached_refusal;
