@@ -35,19 +35,24 @@ const EXAMPLES: &str = "\
 Examples:
   authtap https://api.example.com                 listen on 127.0.0.1:8080
   authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
+  authtap edge@:8080=http://gateway:80 app@:9090=http://app:3000     a path: the gateway between two taps
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
+  authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
 AUTHTAP_TAPS) or in a TOML file (--config). Flags win over the environment, and that wins over the file.
 RUST_LOG sets what the program says about itself on stderr.
 
-Exit codes: 0 fine, 1 could not run, 2 wrong usage, 4 some exchanges were not recorded.";
+Exit codes: 0 fine, 1 could not run, 2 wrong usage, 3 findings at or above --fail-on, 4 some exchanges were not
+recorded, or could not be read.";
 
 /// Commands beside running the proxy.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Play real failures through real taps, with everything embedded, and show what a user would see
     Demo,
+    /// Say what the hop between two taps changed, from two recordings of the same traffic
+    Compare(CompareOptions),
     /// Say what a rule means, why it happens and how to fix it, with a bad and a good exchange
     Explain {
         /// The rule's name, as the log gives it
@@ -60,6 +65,42 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
         format: RulesFormat,
     },
+}
+
+/// What is compared, and how it is told.
+#[derive(Args, Debug)]
+pub struct CompareOptions {
+    /// Recordings, in the order in which a request passes their taps: the one before the gateway, then the one behind it.
+    /// One file is enough where it was recorded by a path of taps
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Show this request across all taps: its path_id or id, or the end of one
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+
+    /// Show every request that differs, not just those with findings
+    #[arg(long)]
+    pub all: bool,
+
+    /// Exit with 3 where a finding is as bad as this
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub format: LogFormat,
+}
+
+/// From which severity on a finding counts as a failure.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailOn {
+    /// Errors
+    Error,
+    /// Warnings and errors
+    Warning,
+    /// All that is found
+    Info,
 }
 
 /// How rules are printed.

@@ -7,6 +7,8 @@
 //!                              |
 //!                            recorder -> Exchange                                exchange/ what happened
 //!                              |  bounded queue                                  queue.rs
+//!                            what several taps saw of one request                paths.rs, hops/
+//!                              |
 //!                            diagnose -> findings                                rules/    what is wrong
 //!                              |
 //!                            log, record, summary                                sinks/    what is said
@@ -18,21 +20,23 @@
 //! | --- | --- | --- |
 //! | `auth` | std, bytes | anything of ours, hyper, tokio |
 //! | `wire` | std, bytes, httparse | auth, exchange, hyper, tokio |
-//! | `exchange` | wire, auth | rules, proxy, hyper, tokio |
+//! | `exchange` | wire, auth | hops, rules, proxy, hyper, tokio |
 //! | `hops` | exchange, wire, auth | proxy, sinks, rules, hyper, tokio |
 //! | `queue` | exchange | everything else of ours |
-//! | `rules`, `memory` | exchange, auth | proxy, sinks, hyper, tokio, tracing, clock, environment, files |
-//! | `diagnose`, `explain` | rules, memory, exchange | proxy, hyper |
-//! | `sinks` | exchange, rules | proxy, diagnose |
+//! | `paths` | exchange, hops, queue | proxy, sinks, rules, diagnose, hyper, tokio |
+//! | `rules`, `memory` | exchange, hops, auth | proxy, sinks, hyper, tokio, tracing, clock, environment, files |
+//! | `diagnose`, `explain` | rules, memory, exchange, hops, paths | proxy, hyper |
+//! | `sinks` | exchange, hops, rules | proxy, diagnose |
 //! | `admin` | hyper, tokio | everything of ours |
-//! | `proxy` | wire, exchange, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
+//! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
-//! `run` joins them; `tests/layering.rs` holds everybody to the table.
+//! `run`, `teller` and `compare` join them; `tests/layering.rs` holds everybody to the table.
 
 pub mod admin;
 pub mod auth;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod diagnose;

@@ -12,10 +12,12 @@ use authtap::exchange::names::is_key_field;
 use authtap::exchange::record::Record;
 use authtap::exchange::redact::Redactor;
 use authtap::exchange::{Exchange, View, transcript};
+use authtap::hops::HopReport;
+use authtap::paths::{requests_of, taps_of};
 use authtap::rules::{Diagnosis, RULES, Severity};
 use authtap::sinks::console::Console;
 use authtap::sinks::summary::Summary;
-use authtap::sinks::{Lost, recorded};
+use authtap::sinks::{Lost, recorded, recorded_hop};
 use authtap::wire::RawHead;
 use serde_json::Value;
 
@@ -48,27 +50,38 @@ fn each(mut check: impl FnMut(&Told)) -> usize {
     for rule in RULES {
         for example in rule.examples {
             let exchanges = transcript::parse(example.transcript).unwrap();
+            let taps = taps_of(&exchanges);
             let mut diagnoser = Diagnoser::default();
             let mut secrets = BTreeSet::new();
-            for (number, exchange) in exchanges.iter().enumerate() {
-                let view = View::new(exchange, &redactor);
-                let diagnosis = diagnoser.diagnose(&view);
-                secrets.append(&mut secrets_of(exchange, &view));
-                let mut told = tell(&view, &diagnosis);
-                told.name = format!("{}, {:?}, exchange {}", rule.name, example.name, number + 1);
-                told.secrets = secrets.clone();
-                let is_last = number + 1 == exchanges.len();
-                told.expected = (is_last && example.is_verdict).then_some(rule.name);
-                check(&told);
-                count += 1;
+            let requests = requests_of(exchanges);
+            for (number, request) in requests.iter().enumerate() {
+                let views: Vec<View<'_>> =
+                    request.seen.iter().map(|seen| View::new(&seen.exchange, &redactor)).collect();
+                let diagnosis = diagnoser.diagnose_request(&views, request, &taps);
+                for view in &views {
+                    secrets.append(&mut secrets_of(view.exchange(), view));
+                }
+                for (at, view) in views.iter().enumerate() {
+                    // What a person is told of a request is told with its outermost exchange.
+                    let own = if at == 0 { &diagnosis.whole } else { &diagnosis.each[at] };
+                    let hops: Vec<&HopReport> = diagnosis.hops.iter().filter(|hop| hop.touches(at)).collect();
+                    let mut told = tell(view, own, &hops);
+                    told.name = format!("{}, {:?}, request {}, tap {at}", rule.name, example.name, number + 1);
+                    told.secrets = secrets.clone();
+                    let is_last = at == 0 && number + 1 == requests.len();
+                    told.expected = (is_last && example.is_verdict).then_some(rule.name);
+                    check(&told);
+                    count += 1;
+                }
             }
         }
     }
     count
 }
 
-fn tell(view: &View<'_>, found: &Diagnosis) -> Told {
-    let record = Record::new(view, recorded(found.verdict(), &found.findings), Vec::new()).to_line();
+fn tell(view: &View<'_>, found: &Diagnosis, hops: &[&HopReport]) -> Told {
+    let hops = hops.iter().map(|hop| recorded_hop(hop)).collect();
+    let record = Record::new(view, recorded(found.verdict(), &found.findings), hops).to_line();
     // A console of its own, so that nothing is folded.
     let mut console = Console::new(false, true);
     let mut text = console.exchange(view, 1234, &found.findings);
@@ -185,7 +198,7 @@ fn every_record_is_a_line_of_json_with_its_diagnosis() {
             let fix = written["fix"].as_str().unwrap();
             assert!(!fix.is_empty() && !found.evidence.is_empty(), "{name}: {written:#}");
             assert!(!found.summary.ends_with('.'), "{name}: {}", found.summary);
-            let known = ["client", "backend", "tap", "unknown"].contains(&written["at"].as_str().unwrap());
+            let known = ["client", "backend", "tap", "unknown", "hop:edge>app"].contains(&written["at"].as_str().unwrap());
             assert!(known, "{name}: {}", written["at"]);
         }
         match told.status {

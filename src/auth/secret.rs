@@ -67,6 +67,11 @@ impl FingerprintKey {
         Ok(Self(key))
     }
 
+    /// What names the key and tells nothing of it: fingerprints of one key can be compared.
+    pub fn id(&self) -> String {
+        Secret::new(Bytes::from_static(b"the id of the key of these fingerprints")).fingerprint(self).to_string()
+    }
+
     /// A key made of what an operator has put into a file, of any length: the same input gives the same fingerprints.
     pub fn from_bytes(material: &[u8]) -> Self {
         Self(blake3::derive_key("authtap 2026 fingerprints of credentials", material))

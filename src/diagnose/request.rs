@@ -28,17 +28,22 @@ impl Diagnoser {
                 views.iter().map(|view| Sighting::of(view, view.redactor().key())).collect();
             self.cross(&sightings, request, taps)
         });
+        let mut ways = ways.unwrap_or_default();
+        for (at, view) in views.iter().enumerate() {
+            ways.extend(guarded(&mut each, "hops", || self.cross_abroad(view, at)).unwrap_or_default());
+        }
         let mut found: Vec<(Finding, Vec<usize>)> = Vec::new();
-        for (report, findings) in ways.unwrap_or_default() {
+        for Judged { report, findings, inner, nothing_was_sent } in ways {
+            if nothing_was_sent {
+                // What went into the hop is known, so nothing has to be guessed from what other requests had.
+                for at in inner {
+                    if let Some(diagnosis) = each.get_mut(at) {
+                        diagnosis.findings.retain(|finding| !is_guess_about_absence(finding));
+                    }
+                }
+            }
             found.extend(findings.into_iter().map(|finding| (finding, report.exchanges.clone())));
             hops.push(report);
-        }
-        for (at, view) in views.iter().enumerate() {
-            let abroad = guarded(&mut each, "hops", || self.cross_abroad(view, at));
-            for (report, findings) in abroad.unwrap_or_default() {
-                found.extend(findings.into_iter().map(|finding| (finding, report.exchanges.clone())));
-                hops.push(report);
-            }
         }
         for (finding, exchanges) in &mut found {
             for at in exchanges.iter() {
@@ -68,12 +73,7 @@ impl Diagnoser {
     }
 
     /// The hops between the taps of this process.
-    fn cross(
-        &mut self,
-        sightings: &[Sighting<'_>],
-        request: &Request,
-        taps: &[String],
-    ) -> Vec<(HopReport, Vec<Finding>)> {
+    fn cross(&mut self, sightings: &[Sighting<'_>], request: &Request, taps: &[String]) -> Vec<Judged> {
         let mut ways = Vec::new();
         for (at, (outer, seen)) in sightings.iter().zip(&request.seen).enumerate() {
             let Some(view) = outer.view else { continue };
@@ -96,13 +96,14 @@ impl Diagnoser {
                 continue;
             }
             let crossing = Crossing { outer, inner_tap, attempts, running: seen.running, is_certain };
-            ways.push(self.judge(&crossing, exchanges));
+            let inner = exchanges.get(1..).unwrap_or_default().to_vec();
+            ways.push(self.judge(&crossing, exchanges, inner));
         }
         ways
     }
 
     /// The hops between a tap of this process and those of others, which tell of what they saw in hop headers.
-    fn cross_abroad(&mut self, view: &View<'_>, at: usize) -> Vec<(HopReport, Vec<Finding>)> {
+    fn cross_abroad(&mut self, view: &View<'_>, at: usize) -> Vec<Judged> {
         let Some(key) = self.hop_fingerprints.clone() else { return Vec::new() };
         let path = &view.exchange().path;
         let told =
@@ -128,19 +129,36 @@ impl Diagnoser {
         view: &View<'_>,
         at: usize,
         key: &FingerprintKey,
-    ) -> (HopReport, Vec<Finding>) {
+    ) -> Judged {
         let differences = compare(outer, inner, view.redactor(), key);
         let attempts = vec![Attempt { inner, join: Join::HopHeader, differences }];
         let crossing = Crossing { outer, inner_tap: &inner.tap, attempts, running: 0, is_certain: true };
-        self.judge(&crossing, vec![at])
+        self.judge(&crossing, vec![at], vec![at])
     }
 
-    fn judge(&mut self, crossing: &Crossing<'_>, exchanges: Vec<usize>) -> (HopReport, Vec<Finding>) {
+    fn judge(&mut self, crossing: &Crossing<'_>, exchanges: Vec<usize>, inner: Vec<usize>) -> Judged {
         let findings = judge(crossing, &self.memory);
         self.memory.learn_crossing(crossing);
         let report = HopReport::of(crossing, exchanges);
-        (report, findings)
+        let has_cookie = crossing.outer.request.fields.iter().any(|line| line.name.eq_ignore_ascii_case("cookie"));
+        let nothing_was_sent = crossing.outer.credentials.is_empty() && !has_cookie;
+        Judged { report, findings, inner, nothing_was_sent }
     }
+}
+
+/// What came of looking at one hop.
+struct Judged {
+    report: HopReport,
+    findings: Vec<Finding>,
+    /// The exchanges behind the hop, by their numbers.
+    inner: Vec<usize>,
+    /// Whether the request had no credentials before the hop.
+    nothing_was_sent: bool,
+}
+
+/// Whether the finding takes it that something before this tap took credentials away.
+fn is_guess_about_absence(finding: &Finding) -> bool {
+    finding.rule.name == "credentials-absent" && finding.severity > Severity::Info
 }
 
 /// Who refused is worth a line beside whatever else explains a refusal.

@@ -9,6 +9,7 @@ pub mod names;
 pub mod path;
 pub mod record;
 pub mod redact;
+pub mod signed;
 pub mod transcript;
 pub mod view;
 

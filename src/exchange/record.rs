@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 mod from_view;
+pub mod read;
 
 /// The name of the schema.
 pub const SCHEMA: &str = "authtap/1";
@@ -29,6 +30,11 @@ pub struct Record<'a> {
     pub tap: &'a str,
     /// The same for one request at all taps of a path.
     pub path_id: String,
+    /// The exchange at the tap before, where a hop header told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// The id of the key of all fingerprints in the record: those of one key can be compared.
+    pub fingerprint_key: &'a str,
     /// The client's end.
     pub client: Client<'a>,
     /// The upstream's end.
@@ -115,6 +121,9 @@ pub struct Request<'a> {
     pub headers: Vec<(String, String)>,
     /// What stands for who sends it.
     pub credentials: Vec<Credential<'a>>,
+    /// What its signatures cover: names of fields, and `@method`, `@target`, `@path`, `@authority`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signed: Vec<String>,
     /// The size of the body.
     pub body_bytes: u64,
     /// The fields behind the body.

@@ -17,6 +17,7 @@ use crate::auth::{
 /// Decides what is shown.
 pub struct Redactor {
     key: FingerprintKey,
+    key_id: String,
     shown: HashSet<String>,
     all: bool,
 }
@@ -28,7 +29,7 @@ impl Redactor {
     /// Shows what is safe, and the fields called one of `shown`.
     pub fn new(key: FingerprintKey, shown: impl IntoIterator<Item = String>) -> Self {
         let shown = shown.into_iter().map(|name| name.to_ascii_lowercase()).collect();
-        Redactor { key, shown, all: false }
+        Redactor { key_id: key.id(), key, shown, all: false }
     }
 
     /// Shows everything, secrets too.
@@ -40,6 +41,11 @@ impl Redactor {
     /// The key of all fingerprints.
     pub fn key(&self) -> &FingerprintKey {
         &self.key
+    }
+
+    /// What names the key: fingerprints of one key can be compared.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
     }
 
     /// The value of a field as it may be shown, in the form of records: `Bearer <redacted fp=3fa9c1d2 len=812>`.

@@ -79,7 +79,7 @@ fn credential(field: &DigestField) -> Option<Credential> {
         scheme: known.as_ref().map(|scheme| scheme.id().to_ascii_lowercase()),
         scheme_as_sent: scheme.to_owned(),
         secret,
-        length: field.length,
+        length: field.length.saturating_sub(if scheme.is_empty() { 0 } else { scheme.len() + 1 }),
         label: format!("{} credentials", if spelled.is_empty() { "other" } else { spelled }),
         user: None,
         issuer: None,

@@ -11,6 +11,7 @@ pub mod difference;
 pub mod digest;
 mod fields;
 pub mod from_header;
+pub mod from_record;
 pub mod from_view;
 pub mod join;
 pub mod kinds;

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use crate::exchange::View;
 use crate::exchange::record::{self, FindingRecord, Record};
-use crate::hops::{HopReport, Told};
+use crate::hops::{Difference, HopReport, Told};
 use crate::rules::{Finding, RequestDiagnosis};
 
 use console::Console;
+pub(crate) use escape::printable;
 use output::Output;
 use summary::Summary;
-pub(crate) use wrap::wrap;
+pub(crate) use wrap::{cut, wrap};
 
 /// What stdout gets.
 pub enum Log {
@@ -71,7 +72,7 @@ impl Sinks {
         let wants_record = self.record.is_some() || matches!(self.log, Log::Json);
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
-                let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(hop).collect();
+                let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
                 let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
                 if let Some(record) = &mut self.record {
                     record.put(&line);
@@ -117,9 +118,21 @@ impl Sinks {
 }
 
 /// What a hop did, as records have it.
-fn hop(report: &HopReport) -> record::Hop<'_> {
+pub fn recorded_hop(report: &HopReport) -> record::Hop<'_> {
+    record::Hop {
+        from: &report.from,
+        to: &report.to,
+        join: report.join.map(|join| join.id()),
+        requests: report.requests,
+        running: report.running,
+        changes: report.differences.iter().map(recorded_change).collect(),
+    }
+}
+
+/// A change as records have it.
+pub(crate) fn recorded_change(difference: &Difference) -> record::HopChange<'_> {
     let told = |told: &Option<Told>| told.as_ref().map(Told::text);
-    let changes = report.differences.iter().map(|difference| record::HopChange {
+    record::HopChange {
         side: difference.side.id(),
         kind: difference.kind.id(),
         name: &difference.name,
@@ -128,14 +141,6 @@ fn hop(report: &HopReport) -> record::Hop<'_> {
         before: told(&difference.before),
         after: told(&difference.after),
         sure: difference.is_sure,
-    });
-    record::Hop {
-        from: &report.from,
-        to: &report.to,
-        join: report.join.map(|join| join.id()),
-        requests: report.requests,
-        running: report.running,
-        changes: changes.collect(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
+use crate::exchange::signed::signed;
 use crate::exchange::view::{Offered, OfferedIn, View};
 use crate::exchange::{self, Outcome, Timing};
 use crate::wire::{Field, HeadDefectKind, RawHead};
@@ -24,6 +25,8 @@ impl<'a> Record<'a> {
         Record {
             schema: SCHEMA,
             path_id: exchange.path.id.to_string(),
+            parent_id: exchange.path.parent.map(|id| id.to_string()),
+            fingerprint_key: view.redactor().key_id(),
             id,
             time: exchange.time,
             tap: &exchange.tap.name,
@@ -71,6 +74,7 @@ fn request<'a>(view: &'a View<'a>) -> Request<'a> {
         authority: view.authority().map(|authority| redactor.authority(&authority)),
         headers: request_headers(view),
         credentials: view.offered().iter().map(|offered| credential(offered, redactor)).collect(),
+        signed: signed(view),
         body_bytes: request.body.size,
         trailers: request.trailers.as_ref().map(|head| headers(head, redactor)).unwrap_or_default(),
         defects: defects(&request.head),

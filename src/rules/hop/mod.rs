@@ -17,7 +17,7 @@ pub mod status_rewritten;
 use super::products;
 pub(super) use super::products::Topic;
 use super::{At, Certainty, Finding, Severity};
-use crate::hops::{Answer, Change, Crossing, Difference, Join, Kind, Side, Told};
+use crate::hops::{Answer, Attempt, Change, Crossing, Difference, Extent, Join, Kind, Side, Told};
 
 /// What became of the request behind the hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,11 +138,19 @@ pub(super) fn with_hop(mut found: Finding, crossing: &Crossing<'_>, about: &[&Di
         .filter(|other| other.side == Side::Request)
         .map(briefly)
         .collect();
+    let sent = &crossing.outer.request;
+    let unchanged = match sent.extent {
+        Extent::Whole | Extent::Cut => sent.fields.len().saturating_sub(touched(last)),
+        Extent::Digest { .. } => 0,
+    };
     if !others.is_empty() {
         let more = others.len().saturating_sub(4);
         let mut text = others.into_iter().take(4).collect::<Vec<_>>().join(", ");
         if more > 0 {
             text.push_str(&format!(", and {more} more"));
+        }
+        if unchanged > 0 {
+            text.push_str(&format!("; {unchanged} headers unchanged"));
         }
         found = found.because(super::evidence::clip(&format!("{:<width$}  {text}", "also")));
     }
@@ -157,7 +165,13 @@ pub(super) fn with_hop(mut found: Finding, crossing: &Crossing<'_>, about: &[&Di
     found.at(at(crossing))
 }
 
-/// `+ X-Real-IP`, `Host changed`.
+/// How many of the fields that were sent did not arrive as they were.
+fn touched(attempt: &Attempt<'_>) -> usize {
+    let of_request = attempt.differences.iter().filter(|difference| difference.side == Side::Request);
+    of_request.filter(|difference| difference.before.is_some() && !difference.name.starts_with([':', '?', '*'])).count()
+}
+
+/// `+ X-Real-IP`, `Host api.example -> api`.
 fn briefly(difference: &Difference) -> String {
     let name = [&difference.before, &difference.after]
         .into_iter()
@@ -170,6 +184,9 @@ fn briefly(difference: &Difference) -> String {
             ":method" => "the method",
             other => other,
         });
+    if let (Kind::Host, Some(before), Some(after)) = (difference.kind, &difference.before, &difference.after) {
+        return format!("Host {} -> {}", before.value, after.value);
+    }
     match &difference.change {
         Change::Added => format!("+ {name}"),
         Change::Removed => format!("- {name}"),
@@ -197,7 +214,8 @@ pub(super) fn with_answers(found: Finding, crossing: &Crossing<'_>) -> Finding {
     let status = |answer: Option<&Answer>| answer.map_or_else(|| "none".to_owned(), |answer| answer.status.to_string());
     let inner = crossing.last().and_then(|attempt| attempt.inner.answer.as_ref());
     let (one, other) = (status(inner), status(crossing.outer.answer.as_ref()));
-    match one == other {
+    // A tap on another machine tells of its answer only where it is the one behind.
+    match one == other || crossing.outer.answer.is_none() {
         true => found.because(format!("answer: {one} at {}", crossing.inner_tap)),
         false => found.because(format!("answer: {one} at {}, {other} at {}", crossing.inner_tap, crossing.outer.tap)),
     }

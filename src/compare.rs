@@ -1,0 +1,234 @@
+//! `authtap compare`: what the hops between taps changed, from recordings that were made apart.
+
+mod clocks;
+mod recordings;
+mod table;
+mod tell;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use jiff::SignedDuration;
+
+use crate::auth::FingerprintKey;
+use crate::cli::{CompareOptions, FailOn};
+use crate::diagnose::judge;
+use crate::error::{self, Error};
+use crate::exchange::record::read::Read;
+use crate::exchange::redact::Redactor;
+use crate::hops::join::match_up;
+use crate::hops::{Attempt, Crossing, Difference, Join, Sighting, compare};
+use crate::memory::Memory;
+use crate::rules::{Finding, Severity};
+use clocks::Clocks;
+use recordings::{Recordings, marks_of};
+
+/// What was found between two neighbouring taps.
+pub(crate) struct Hop {
+    /// The tap before it.
+    pub(crate) from: String,
+    /// The tap behind it.
+    pub(crate) to: String,
+    /// How far the clock behind it is ahead of the one before it, where that can be told.
+    pub(crate) clocks: Option<Clocks>,
+    /// Whether fingerprints of both recordings are of one key.
+    pub(crate) can_compare: bool,
+    /// The requests, in the order of the outer recording.
+    pub(crate) ways: Vec<Way>,
+    /// Requests of the inner recording that belong to none of the outer one.
+    pub(crate) strays: usize,
+}
+
+/// One request's way over a hop.
+pub(crate) struct Way {
+    /// The number of its record at the outer tap, and of those at the inner one.
+    pub(crate) outer: usize,
+    /// Its records at the inner tap.
+    pub(crate) inners: Vec<usize>,
+    /// How they were joined.
+    pub(crate) join: Option<Join>,
+    /// What differs.
+    pub(crate) differences: Vec<Difference>,
+    /// What the rules say of it.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Way {
+    /// How bad it is.
+    pub(crate) fn severity(&self) -> Option<Severity> {
+        self.findings.first().map(|finding| finding.severity)
+    }
+}
+
+/// Compares the recordings and prints what came of it. Gives the exit code.
+///
+/// # Errors
+/// What keeps it from starting: a file that can't be read, fewer than two taps.
+pub fn run(options: &CompareOptions) -> Result<u8, Error> {
+    let recordings = Recordings::read(&options.files)?;
+    let hops: Vec<Hop> = recordings.taps.windows(2).map(|pair| hop_between(&recordings, pair)).collect();
+    let text = tell::tell(options, &recordings, &hops)?;
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(Error::run(format!("cannot write to stdout: {error}")));
+        }
+        _ => {}
+    }
+    for fault in &recordings.faults {
+        eprintln!("{fault}");
+    }
+    Ok(exit_code(options, &recordings, &hops))
+}
+
+fn exit_code(options: &CompareOptions, recordings: &Recordings, hops: &[Hop]) -> u8 {
+    let least = options.fail_on.map(|least| match least {
+        FailOn::Error => Severity::Error,
+        FailOn::Warning => Severity::Warning,
+        FailOn::Info => Severity::Info,
+    });
+    let worst = hops.iter().flat_map(|hop| &hop.ways).filter_map(Way::severity).max();
+    if least.is_some_and(|least| worst.is_some_and(|worst| worst >= least)) {
+        return error::FINDINGS;
+    }
+    if recordings.faults.is_empty() { error::FINE } else { error::INCOMPLETE }
+}
+
+/// Joins the records of two neighbouring taps, and compares what belongs together.
+fn hop_between(recordings: &Recordings, pair: &[String]) -> Hop {
+    let [from, to] = pair else { return Hop::nothing() };
+    let (outers, inners) = (recordings.of_tap(from), recordings.of_tap(to));
+    let key_of = |numbers: &[usize]| {
+        numbers.first().and_then(|at| recordings.record(*at)).and_then(|read| read.fingerprint_key.clone())
+    };
+    let can_compare = match (key_of(&outers), key_of(&inners)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    let mut joined = join_by_path(recordings, &outers, &inners);
+    let pairs: Vec<(&Read, &Read)> = joined
+        .iter()
+        .filter_map(|(inner, (outer, _))| Some((recordings.record(*outer)?, recordings.record(*inner)?)))
+        .collect();
+    let clocks = Clocks::estimate(&pairs);
+    let ahead = clocks.as_ref().map_or(SignedDuration::ZERO, |clocks| clocks.ahead);
+    join_by_marks(recordings, &outers, &inners, ahead, &mut joined);
+    // Without ids of paths the ids of requests and traces have to tell of the clocks.
+    let clocks = clocks.or_else(|| {
+        let pairs = joined.iter().filter(|(_, (_, join))| *join > Join::Likeness);
+        let pairs: Vec<(&Read, &Read)> = pairs
+            .filter_map(|(inner, (outer, _))| Some((recordings.record(*outer)?, recordings.record(*inner)?)))
+            .collect();
+        Clocks::estimate(&pairs)
+    });
+    let strays = inners.iter().filter(|inner| !joined.contains_key(inner)).count();
+    let by_path = recordings.have_path_ids(&inners);
+    let mut memory = Memory::default();
+    // Nothing is made of this key: what records show is compared as it is.
+    let key = FingerprintKey::from_bytes(b"");
+    let redactor = Redactor::new(key.clone(), []);
+    let mut ways = Vec::new();
+    for outer in outers {
+        let mut mine: Vec<(usize, Join)> =
+            joined.iter().filter(|(_, (at, _))| *at == outer).map(|(inner, (_, join))| (*inner, *join)).collect();
+        mine.sort_unstable_by_key(|(inner, _)| recordings.record(*inner).map(|read| read.time.clone()));
+        let Some(seen) = recordings.record(outer).and_then(|read| Sighting::of_record(read, can_compare)) else {
+            continue;
+        };
+        let sightings: Vec<(Sighting<'_>, usize, Join)> = mine
+            .iter()
+            .filter_map(|(at, join)| Some((Sighting::of_record(recordings.record(*at)?, can_compare)?, *at, *join)))
+            .collect();
+        let attempts: Vec<Attempt<'_>> = sightings
+            .iter()
+            .map(|(inner, _, join)| Attempt { inner, join: *join, differences: compare(&seen, inner, &redactor, &key) })
+            .collect();
+        // That nothing arrived can be said where the taps told each other of requests and the inner recording goes on.
+        let is_certain = by_path && recordings.covers(to, &seen.time);
+        let crossing = Crossing { outer: &seen, inner_tap: to, attempts, running: 0, is_certain };
+        let findings = if crossing.attempts.is_empty() && !is_certain { Vec::new() } else { judge(&crossing, &memory) };
+        memory.learn_crossing(&crossing);
+        let last = crossing.last();
+        ways.push(Way {
+            outer,
+            inners: sightings.iter().map(|(_, at, _)| *at).collect(),
+            join: last.map(|attempt| attempt.join),
+            differences: last.map(|attempt| attempt.differences.clone()).unwrap_or_default(),
+            findings,
+        });
+    }
+    Hop { from: from.clone(), to: to.clone(), clocks, can_compare, ways, strays }
+}
+
+impl Hop {
+    fn nothing() -> Self {
+        Hop { from: String::new(), to: String::new(), clocks: None, can_compare: true, ways: Vec::new(), strays: 0 }
+    }
+}
+
+/// For each inner record the outer one that it belongs to.
+type Joined = HashMap<usize, (usize, Join)>;
+
+fn join_by_path(recordings: &Recordings, outers: &[usize], inners: &[usize]) -> Joined {
+    let mut by_id: HashMap<&str, usize> = HashMap::new();
+    let mut by_path: HashMap<&str, usize> = HashMap::new();
+    for outer in outers {
+        let Some(read) = recordings.record(*outer) else { continue };
+        by_id.insert(&read.id, *outer);
+        by_path.insert(&read.path_id, *outer);
+    }
+    let mut joined = Joined::new();
+    for inner in inners {
+        let Some(read) = recordings.record(*inner) else { continue };
+        let parent = read.parent_id.as_deref().and_then(|parent| by_id.get(parent));
+        // An exchange that begins a path has its own id for the path's.
+        let own = read.path_id == read.id || read.path_id.is_empty();
+        if let Some(outer) = parent.or_else(|| by_path.get(read.path_id.as_str()).filter(|_| !own)) {
+            joined.insert(*inner, (*outer, Join::HopHeader));
+        }
+    }
+    joined
+}
+
+/// The most records that are compared with each other where ids don't tell.
+const NEARBY: usize = 200;
+
+fn join_by_marks(
+    recordings: &Recordings,
+    outers: &[usize],
+    inners: &[usize],
+    ahead: SignedDuration,
+    joined: &mut Joined,
+) {
+    let taken: Vec<usize> = joined.values().map(|(outer, _)| *outer).collect();
+    let free_outers: Vec<usize> = outers.iter().copied().filter(|outer| !taken.contains(outer)).collect();
+    let free_inners: Vec<usize> = inners.iter().copied().filter(|inner| !joined.contains_key(inner)).collect();
+    let marks = |numbers: &[usize]| -> Vec<_> {
+        let mut marks: Vec<_> =
+            numbers.iter().filter_map(|at| Some((*at, marks_of(recordings.record(*at)?)?))).collect();
+        marks.sort_by_key(|(_, marks)| marks.time);
+        marks
+    };
+    let (outer_marks, inner_marks) = (marks(&free_outers), marks(&free_inners));
+    // What is far apart in time can't belong together, so a stretch at a time is enough.
+    for inner in inner_marks.chunks(NEARBY / 2) {
+        let (Some((_, first)), Some((_, last))) = (inner.first(), inner.last()) else { continue };
+        let window = SignedDuration::from_secs(60);
+        let near: Vec<_> = outer_marks
+            .iter()
+            .filter(|(_, marks)| {
+                let time = marks.time + ahead;
+                time + window >= first.time && time <= last.time + window
+            })
+            .take(NEARBY * 10)
+            .collect();
+        let outers: Vec<_> = near.iter().map(|(_, marks)| marks).collect();
+        let inners: Vec<_> = inner.iter().map(|(_, marks)| marks).collect();
+        for ((at, _), found) in inner.iter().zip(match_up(&outers, &inners, ahead)) {
+            if let Some((outer, join)) = found
+                && let Some((outer, _)) = near.get(outer)
+            {
+                joined.insert(*at, (*outer, join));
+            }
+        }
+    }
+}
