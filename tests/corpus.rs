@@ -198,7 +198,8 @@ fn every_record_is_a_line_of_json_with_its_diagnosis() {
             let fix = written["fix"].as_str().unwrap();
             assert!(!fix.is_empty() && !found.evidence.is_empty(), "{name}: {written:#}");
             assert!(!found.summary.ends_with('.'), "{name}: {}", found.summary);
-            let known = ["client", "backend", "tap", "unknown", "hop:edge>app"].contains(&written["at"].as_str().unwrap());
+            let known =
+                ["client", "backend", "tap", "unknown", "hop:edge>app"].contains(&written["at"].as_str().unwrap());
             assert!(known, "{name}: {}", written["at"]);
         }
         match told.status {
