@@ -67,7 +67,7 @@ fn mark_signed(outer: &Sighting<'_>, difference: &mut Difference) {
     let is_plain = matches!(difference.kind, Kind::Other | Kind::Plumbing | Kind::Forwarded | Kind::Cors);
     // That a name is spelled in another way changes no signature.
     let is_recased = matches!(difference.change, Change::Recased { .. });
-    if is_plain && !is_recased && outer.signed.iter().any(|name| *name == difference.name) {
+    if is_plain && !is_recased && outer.signed.contains(&difference.name) {
         difference.kind = Kind::Signed;
     }
 }

@@ -333,11 +333,11 @@ impl Comparing<'_> {
         let regular = [NameCase::Lower, NameCase::Title, NameCase::Upper];
         let case = regular.into_iter().find(|case| is_all_in(*case, now()));
         if let (Some(to), true) = (case, recased.len() > 1) {
-            let list = |lines: &dyn Fn(&(&str, &[&Line], &[&Line])) -> Option<String>| {
-                Told::plain(recased.iter().filter_map(lines).take(4).collect::<Vec<_>>().join(", "))
+            let list = |firsts: Vec<&Line>| {
+                Told::plain(firsts.into_iter().take(4).map(|line| self.shown_name(line)).collect::<Vec<_>>().join(", "))
             };
-            let before = list(&|(_, before, _)| before.first().map(|line| self.shown_name(line)));
-            let after = list(&|(_, _, after)| after.first().map(|line| self.shown_name(line)));
+            let before = list(recased.iter().filter_map(|(_, before, _)| before.first().copied()).collect());
+            let after = list(recased.iter().filter_map(|(_, _, after)| after.first().copied()).collect());
             let change = Change::Recased { all: true, to };
             found.push(Difference::sure(self.side, Kind::Plumbing, "*", change).between(before, after));
             return;
