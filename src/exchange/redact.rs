@@ -22,6 +22,23 @@ pub struct Redactor {
     all: bool,
 }
 
+/// The spaces and quotes between a scheme and its secret, and the quote behind it: nothing of them is secret, and a server
+/// may mind them.
+fn around_secret(value: &[u8], secret_at: usize) -> (&str, &str) {
+    const MOST: usize = 8;
+    let before = value.get(..secret_at).unwrap_or_default();
+    let is_mark = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'');
+    let length = before.iter().rev().take(MOST).take_while(is_mark).count();
+    let marks = before.len().checked_sub(length).and_then(|at| before.get(at..));
+    let marks = marks.and_then(|marks| std::str::from_utf8(marks).ok()).filter(|marks| !marks.is_empty());
+    let behind = match value.last() {
+        Some(b'"') => "\"",
+        Some(b'\'') => "'",
+        _ => "",
+    };
+    (marks.unwrap_or(" "), if before.ends_with(behind.as_bytes()) { behind } else { "" })
+}
+
 impl Redactor {
     /// Lengths below this are not told: they would help to guess.
     pub const SHORT: usize = 16;
@@ -58,7 +75,9 @@ impl Redactor {
             return self.safe_value(value);
         }
         match lower.as_str() {
+            // A gateway that takes the challenge's name away mostly puts something before it.
             "www-authenticate" | "proxy-authenticate" => self.challenge(value),
+            name if name.ends_with("-www-authenticate") => self.challenge(value),
             "authorization" | "proxy-authorization" => {
                 let value = Bytes::copy_from_slice(value);
                 self.credentials(&value, &parse_credentials(&value))
@@ -142,7 +161,10 @@ impl Redactor {
             ("", true) => String::new(),
             ("", false) => self.secret(value),
             (scheme, true) => scheme.to_owned(),
-            (scheme, false) => format!("{scheme} {}", self.mask(&parsed.secret)),
+            (scheme, false) => {
+                let (before, behind) = around_secret(value, parsed.secret_at);
+                format!("{scheme}{before}{}{behind}", self.mask(&parsed.secret))
+            }
         }
     }
 

@@ -67,6 +67,10 @@ pub fn tells_of(name: &str) -> bool {
 
 /// What room a field gets: a lower number comes first.
 fn rank(name: &[u8]) -> Option<usize> {
+    const CHALLENGE: &[u8] = b"www-authenticate";
+    // A challenge that was renamed is told where it would be under its own name.
+    let end = name.get(name.len().saturating_sub(CHALLENGE.len())..).unwrap_or_default();
+    let name = if end.eq_ignore_ascii_case(CHALLENGE) { CHALLENGE } else { name };
     let at = TOLD.iter().position(|told| name.eq_ignore_ascii_case(told.as_bytes()));
     // Keys of their own come right behind Authorization.
     at.or_else(|| names::is_key_field(name).then_some(1))

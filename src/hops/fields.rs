@@ -157,13 +157,8 @@ impl Comparing<'_> {
     /// Whether the many lines are the few, joined in one or more of them.
     fn is_joined(&self, many: &[&Line], few: &[&Line]) -> bool {
         let [joined] = few else { return false };
-        let text = |line: &Line| match &line.value {
-            Value::Seen(secret) => Some(secret.expose().to_vec()),
-            Value::Shown(text) => Some(text.clone().into_bytes()),
-            Value::Digest { .. } => None,
-        };
-        let Some(joined) = text(joined) else { return false };
-        let parts: Option<Vec<Vec<u8>>> = many.iter().map(|line| text(line)).collect();
+        let Some(joined) = text_of(&joined.value) else { return false };
+        let parts: Option<Vec<&[u8]>> = many.iter().map(|line| text_of(&line.value)).collect();
         parts.is_some_and(|parts| [&b", "[..], b",", b"; ", b";"].iter().any(|by| parts.join(*by) == joined))
     }
 
@@ -175,7 +170,7 @@ impl Comparing<'_> {
             && old.secret == new.secret
         {
             let change = match (old.scheme_as_sent.as_str(), new.scheme_as_sent.as_str()) {
-                (old, new) if old == new => match (before.value.bytes(), after.value.bytes()) {
+                (old, new) if old == new => match (text_of(&before.value), text_of(&after.value)) {
                     (Some(before), Some(after)) => rewrite(before, after).unwrap_or(Rewrite::WhiteSpace),
                     _ => Rewrite::WhiteSpace,
                 },
@@ -407,6 +402,15 @@ impl Comparing<'_> {
             credential.audience.first().map(|audience| format!("for {}", self.redactor.text(audience))),
         ];
         Told { name: shown_name, value, about: about.into_iter().flatten().collect() }
+    }
+}
+
+/// What is known of a value's bytes: all of them, or those that a record shows.
+fn text_of(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Seen(secret) => Some(secret.expose()),
+        Value::Shown(text) => Some(text.as_bytes()),
+        Value::Digest { .. } => None,
     }
 }
 
