@@ -6,7 +6,7 @@
 //!
 //! Nothing here looks at a clock; whoever calls says how late it is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use ulid::Ulid;
 
 use crate::exchange::Exchange;
 use crate::hops::Join;
-use crate::hops::join::{Marks, fit, match_up};
+use crate::hops::join::{Marks, fit, match_up, overlaps};
 use crate::queue::Arrival;
 
 /// How long an outer exchange that is over waits for inner ones.
@@ -98,6 +98,8 @@ pub struct Paths {
     bytes: usize,
     /// Until when an exchange may be missing because the queue was full.
     lossy_until: Option<Instant>,
+    /// The taps to which hop headers have come through the hop before them.
+    reached: HashSet<usize>,
 }
 
 /// A path of which something is awaited or remembered.
@@ -127,6 +129,7 @@ impl Paths {
             heard: VecDeque::new(),
             bytes: 0,
             lossy_until: None,
+            reached: HashSet::new(),
         }
     }
 
@@ -181,6 +184,9 @@ impl Paths {
             self.strays.push_back(Stray { since: now, exchange, marks, was_told: false });
         } else {
             let id = exchange.path.id;
+            if !is_outer {
+                self.reached.insert(exchange.tap.position.index);
+            }
             let open = self.open(id, now);
             let is_first = open.exchanges.is_empty();
             open.exchanges.push((exchange, false));
@@ -250,6 +256,7 @@ impl Paths {
             seen.push(Seen { exchange, parent, was_told, running: arrived, is_certain });
         }
         self.add_strays(&mut seen);
+        self.doubt(&mut seen);
         for at in 0..seen.len() {
             let over = seen.iter().filter(|inner| inner.parent.is_some_and(|(parent, _)| parent == at)).count();
             if let Some(seen) = seen.get_mut(at) {
@@ -275,6 +282,24 @@ impl Paths {
                 }));
             }
             at += 1;
+        }
+    }
+
+    /// Where a request arrived at the next tap of which nothing tells whose it is, it may be the one that is missed there.
+    fn doubt(&self, seen: &mut [Seen]) {
+        for at in 0..seen.len() {
+            let is_parent = seen.iter().any(|inner| inner.parent.is_some_and(|(parent, _)| parent == at));
+            let Some(outer) = seen.get_mut(at).filter(|_| !is_parent) else { continue };
+            let next = outer.exchange.tap.position.index + 1;
+            let marks = Marks::of(&outer.exchange);
+            // What comes through a hop that passes hop headers on, and has none, comes from somebody else.
+            let is_known_to_pass = self.reached.contains(&next);
+            let mut strays = self.strays.iter().filter(|stray| stray.exchange.tap.position.index == next);
+            let may_be = |stray: &Stray| match is_known_to_pass {
+                true => fit(&marks, &stray.marks, SignedDuration::ZERO).is_some(),
+                false => overlaps(&marks, &stray.marks, SignedDuration::ZERO),
+            };
+            outer.is_certain &= !strays.any(may_be);
         }
     }
 

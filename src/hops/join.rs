@@ -95,11 +95,17 @@ fn trace_of(value: &[u8], end: u8, at: usize) -> Option<Vec<u8>> {
     (part.len() >= 8).then(|| part.to_ascii_lowercase())
 }
 
-/// How well an inner request fits an outer one. `ahead` is how far the inner clock is ahead of the outer one.
-pub fn fit(outer: &Marks, inner: &Marks, ahead: SignedDuration) -> Option<Join> {
+/// Whether an inner request began while an outer one was running. `ahead` is how far the inner clock is ahead of the outer
+/// one.
+pub fn overlaps(outer: &Marks, inner: &Marks, ahead: SignedDuration) -> bool {
     let began = inner.time.duration_since(outer.time) - ahead;
     let total = SignedDuration::try_from(outer.total).unwrap_or(SignedDuration::MAX);
-    if began < -SLACK || began > total.saturating_add(SLACK) {
+    began >= -SLACK && began <= total.saturating_add(SLACK)
+}
+
+/// How well an inner request fits an outer one. `ahead` is how far the inner clock is ahead of the outer one.
+pub fn fit(outer: &Marks, inner: &Marks, ahead: SignedDuration) -> Option<Join> {
+    if !overlaps(outer, inner, ahead) {
         return None;
     }
     let shares = |one: &[Vec<u8>], other: &[Vec<u8>]| one.iter().any(|id| other.contains(id));

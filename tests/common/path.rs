@@ -106,15 +106,21 @@ impl<G: Gateway> Path<G> {
     #[track_caller]
     pub fn ways(&self, arrived: &[usize]) -> Vec<Way> {
         let records = self.tap.records(arrived.len() + arrived.iter().sum::<usize>());
-        let by_time = |mut records: Vec<Value>| {
-            records.sort_by_key(|record| record["id"].as_str().unwrap().to_owned());
-            records
-        };
-        let (edge, app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
+        // Within a millisecond ids are in no order; connections and their exchanges are told in theirs.
+        let (mut edge, app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
+        edge.sort_by_key(|record| record["time"].as_str().unwrap().to_owned());
         assert_eq!(edge.len(), arrived.len(), "requests at the outer tap: {edge:#?}");
-        let mut app = by_time(app).into_iter();
-        let ways = by_time(edge).into_iter().zip(arrived);
-        ways.map(|(edge, arrived)| Way { edge, app: app.by_ref().take(*arrived).collect() }).collect()
+        let (mut known, mut others): (Vec<_>, Vec<_>) =
+            app.into_iter().partition(|record| record["parent_id"].is_string());
+        let ways = edge.into_iter().zip(arrived).map(|(edge, arrived)| {
+            let mut app: Vec<Value> = known.extract_if(.., |record| record["parent_id"] == edge["id"]).collect();
+            // Where no hop header tells, requests of one test follow each other.
+            let missing = arrived.saturating_sub(app.len()).min(others.len());
+            app.extend(others.drain(..missing));
+            assert_eq!(app.len(), *arrived, "arrivals at the inner tap of {edge:#}");
+            Way { edge, app }
+        });
+        ways.collect()
     }
 }
 
