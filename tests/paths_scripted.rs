@@ -473,6 +473,32 @@ fn without_the_header_nothing_is_added_anywhere() {
 }
 
 #[test]
+fn the_host_that_a_tap_sets_is_not_the_doing_of_the_hop() {
+    let origin = orders();
+    let path = Path::start_with(
+        &["--host", "orders.example"],
+        |app| {
+            changing(app, |request| {
+                assert_eq!(request.get("host"), Some("orders.example"));
+                request.set("host", "gateway.example");
+            })
+        },
+        &origin.url(),
+    );
+
+    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(200);
+
+    let way = path.way(1);
+    way.assert_healthy().assert_changes(&["request host changed"]);
+    let change = way.change("request", "host");
+    assert_eq!(
+        (&change["before"], &change["after"]),
+        (&"Host: orders.example".into(), &"Host: gateway.example".into())
+    );
+    assert!(origin.received_text().contains("Host: orders.example\r\n"));
+}
+
+#[test]
 fn a_client_that_writes_the_header_itself_is_not_believed() {
     // What passed between the taps is what an eavesdropper knows.
     let origin = orders();

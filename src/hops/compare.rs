@@ -79,20 +79,24 @@ fn compare_hosts(
     key: &FingerprintKey,
     found: &mut Vec<Difference>,
 ) {
-    let host = |sighting: &Sighting<'_>| -> Option<(String, Value)> {
+    // What counts for the next tap is what left the one before.
+    let host = |sighting: &Sighting<'_>, set: Option<&String>| -> Option<(String, Value)> {
         let line = sighting.request.fields.iter().find(|line| line.name.eq_ignore_ascii_case("host"));
         let name = line.map_or_else(|| ":authority".to_owned(), |line| line.name.clone());
-        let value = match (&sighting.authority, line) {
+        let value = match (set.or(sighting.authority.as_ref()), line) {
             (Some(authority), _) => Value::Seen(crate::auth::Secret::new(authority.clone().into_bytes().into())),
             (None, Some(line)) => line.value.clone(),
             (None, None) => return None,
         };
         Some((name, value))
     };
-    let (before, after) = (host(outer), host(inner));
+    let (before, after) = (host(outer, outer.set_authority.as_ref()), host(inner, None));
     let told = |(name, value): &(String, Value)| Told::named(name, told_value(redactor, "host", value));
     let change = match (&before, &after) {
         (None, None) => return,
+        // What is not known to be missing had no room, or was cut off.
+        (Some(_), None) if !inner.request.extent.has_all_of("host") => return,
+        (None, Some(_)) if !outer.request.extent.has_all_of("host") => return,
         (Some(_), None) => Change::Removed,
         (None, Some(_)) => Change::Added,
         (Some((_, before)), Some((_, after))) if is_same_host(before, after, key) => return,

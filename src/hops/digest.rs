@@ -60,9 +60,29 @@ const TOLD: &[&str] = &[
     "date",
 ];
 
-/// Whether a digest tells of fields of that name, so that one that is not there was not there.
+/// Whether a digest tells of fields of that name.
 pub fn tells_of(name: &str) -> bool {
     rank(name.as_bytes()).is_some()
+}
+
+/// How far the room of a digest went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room(Option<usize>);
+
+impl Room {
+    /// That of a digest with these fields.
+    pub fn of(fields: &[DigestField], is_whole: bool) -> Self {
+        match is_whole {
+            true => Room(None),
+            // Fields are told by rank; of the last one's there may be more that had no room.
+            false => Room(Some(fields.iter().filter_map(|field| rank(field.name.as_bytes())).max().unwrap_or(0))),
+        }
+    }
+
+    /// Whether a field of that name would be told if it had been there.
+    pub fn has(self, name: &str) -> bool {
+        rank(name.as_bytes()).is_some_and(|rank| self.0.is_none_or(|last| rank < last))
+    }
 }
 
 /// What room a field gets: a lower number comes first.
@@ -76,9 +96,14 @@ fn rank(name: &[u8]) -> Option<usize> {
     at.or_else(|| names::is_key_field(name).then_some(1))
 }
 
-/// The fields of a request that are told, the most important first, and the path of its target.
+/// The fields of a request that are told, the most important first, and the path of its target. `host` is the host that it
+/// asks for where that is not what its Host field says, or there is none, as in HTTP/2.
 pub fn of_request(head: &RawHead, host: Option<&str>, key: &FingerprintKey) -> Vec<DigestField> {
     let mut fields = of_fields(head, host, key);
+    if let Some(host) = host.filter(|_| !head.has("host")) {
+        let at = fields.iter().position(|field| rank(field.name.as_bytes()) > rank(b"host")).unwrap_or(fields.len());
+        fields.insert(at, plain("host".to_owned(), host.as_bytes(), key));
+    }
     let target = head.request_line().target;
     let (path, query) = match memchr::memchr(b'?', target) {
         Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..).unwrap_or_default()),

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use super::compare::is_all_in;
 use super::difference::NameCase;
-use super::digest::tells_of;
 use super::kinds::kind_of;
 use super::rewrite::{is_round, name_case, rewrite};
-use super::{Change, Credential, Difference, Extent, Kind, Line, Message, Rewrite, Side, Told, Value};
+use super::{Change, Credential, Difference, Kind, Line, Message, Rewrite, Side, Told, Value};
 use crate::auth::{FingerprintKey, Scheme};
 use crate::exchange::Version;
 use crate::exchange::redact::Redactor;
@@ -58,7 +57,7 @@ pub(super) fn compare_fields(comparing: &Comparing<'_>, found: &mut Vec<Differen
                 let change = comparing.change(name, before, after);
                 if let Some((change, is_sure)) = change {
                     found.push(comparing.difference(name, change, is_sure, before.first(), after.first()));
-                } else if before.iter().map(|line| &line.name).ne(after.iter().map(|line| &line.name)) {
+                } else if before.iter().zip(after).any(|(before, after)| before.name != after.name) {
                     recased.push((name.as_str(), before, after));
                 }
             }
@@ -71,7 +70,7 @@ pub(super) fn compare_fields(comparing: &Comparing<'_>, found: &mut Vec<Differen
         }
     }
     for (name, after) in new {
-        if comparing.may_be_new(name) {
+        if comparing.before.extent.has_all_of(name) {
             found.push(comparing.difference(name, Change::Added, true, None, after.first()));
         }
     }
@@ -121,6 +120,12 @@ impl Comparing<'_> {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| self.is_same(&one.value, &other.value))
         };
         if equal(before, after) {
+            return None;
+        }
+        // Lines that are missing where not all are known are no change.
+        let is_cut_short =
+            (to < from && !self.after.extent.has_all_of(name)) || (from < to && !self.before.extent.has_all_of(name));
+        if is_cut_short {
             return None;
         }
         let holds = |lines: &[&Line], value: &Value| lines.iter().any(|line| self.is_same(&line.value, value));
@@ -297,20 +302,7 @@ impl Comparing<'_> {
         if moved {
             return Some((Change::MovedToTrailer, true));
         }
-        match self.after.extent {
-            Extent::Whole => Some((Change::Removed, true)),
-            Extent::Cut => None,
-            Extent::Digest { is_whole } => (is_whole && tells_of(name)).then_some((Change::Removed, true)),
-        }
-    }
-
-    /// Whether it can be said of a field that it was not there before.
-    fn may_be_new(&self, name: &str) -> bool {
-        match self.before.extent {
-            Extent::Whole => true,
-            Extent::Cut => false,
-            Extent::Digest { is_whole } => is_whole && tells_of(name),
-        }
+        self.after.extent.has_all_of(name).then_some((Change::Removed, true))
     }
 
     /// Names that are spelled in another way: each by itself, or all at once where a program writes all so.

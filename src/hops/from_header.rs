@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::digest::{DigestField, scheme_of};
+use super::digest::{DigestField, Room, scheme_of};
 use super::sighting::{Answer, Credential, Extent, Line, Message, Sighting, Value};
 use super::trace::HopHeader;
 use crate::exchange::names;
@@ -30,11 +30,12 @@ impl Sighting<'_> {
             method: like.method.clone(),
             target: target.unwrap_or_else(|| like.target.clone()),
             authority: None,
+            set_authority: None,
             request: Message {
                 version: header.version,
                 fields,
                 trailers: Vec::new(),
-                extent: Extent::Digest { is_whole: header.is_whole },
+                extent: Extent::Digest { told_up_to: Room::of(&header.request, header.is_whole) },
             },
             credentials: header.request.iter().filter_map(credential).collect(),
             signed: Vec::new(),
@@ -44,7 +45,7 @@ impl Sighting<'_> {
                     version: answer.version,
                     fields: answer.fields.iter().map(line).collect(),
                     trailers: Vec::new(),
-                    extent: Extent::Digest { is_whole: answer.is_whole },
+                    extent: Extent::Digest { told_up_to: Room::of(&answer.fields, answer.is_whole) },
                 },
                 by_tap: false,
                 is_success: (200..300).contains(&answer.status),

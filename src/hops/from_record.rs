@@ -24,12 +24,7 @@ impl Sighting<'_> {
                 trailers: lines(trailers, can_compare),
                 extent: if is_cut { Extent::Cut } else { Extent::Whole },
             };
-        let mut sent = message(&request.version, &request.headers, &request.trailers, request.cut_head_bytes.is_some());
-        for line in sent.fields.iter_mut().filter(|line| line.name.eq_ignore_ascii_case("host")) {
-            if let Some(host) = &host {
-                line.value = Value::Shown(host.clone());
-            }
-        }
+        let sent = message(&request.version, &request.headers, &request.trailers, request.cut_head_bytes.is_some());
         let answer = read.response.as_ref().map(|response| Answer {
             status: response.status,
             message: message(
@@ -53,7 +48,8 @@ impl Sighting<'_> {
             client_certificate: tls.is_some_and(|tls| tls.peer_certificate),
             method: request.method.clone(),
             target: Value::Shown(masked(&request.target, can_compare)),
-            authority: host.or_else(|| request.authority.clone()),
+            authority: request.authority.clone(),
+            set_authority: host,
             request: sent,
             credentials: request.credentials.iter().filter_map(|sent| credential(sent, read, can_compare)).collect(),
             signed: request.signed.clone(),

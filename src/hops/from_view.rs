@@ -14,14 +14,8 @@ impl<'a> Sighting<'a> {
     /// What a tap saw of an exchange. The fingerprints of credentials are made under `key`.
     pub fn of(view: &'a View<'a>, key: &FingerprintKey) -> Self {
         let exchange = view.exchange();
-        // What counts for the next tap is what left this one.
         let host = exchange.edits.iter().find(|edit| edit.what == "host").map(|edit| edit.to.as_ref());
-        let mut request = message(&exchange.request.head, exchange.request.trailers.as_ref(), exchange.request.version);
-        if let Some(host) = host {
-            for line in request.fields.iter_mut().filter(|line| line.name.eq_ignore_ascii_case("host")) {
-                line.value = Value::Seen(Secret::new(Bytes::copy_from_slice(host.as_bytes())));
-            }
-        }
+        let request = message(&exchange.request.head, exchange.request.trailers.as_ref(), exchange.request.version);
         Sighting {
             exchange: exchange.id.to_string(),
             tap: exchange.tap.name.clone(),
@@ -33,7 +27,8 @@ impl<'a> Sighting<'a> {
             client_certificate: exchange.client.tls.as_ref().is_some_and(|tls| tls.peer_certificate),
             method: String::from_utf8_lossy(view.method()).into_owned(),
             target: Value::Seen(Secret::new(Bytes::copy_from_slice(view.target()))),
-            authority: host.map(str::to_owned).or_else(|| view.authority()),
+            authority: view.authority(),
+            set_authority: host.map(str::to_owned),
             request,
             credentials: view.offered().iter().map(|offered| credential(view, offered, key)).collect(),
             signed: signed(view),

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::digest::Room;
 use crate::auth::{Fingerprint, FingerprintKey, Secret};
 use crate::exchange::view::OfferedIn;
 use crate::exchange::{Version, View};
 
 /// One request as one tap saw it, with its answer.
-///
-/// What is said of the request is what left the tap: where the tap itself set the Host field, the new value.
 pub struct Sighting<'a> {
     /// The exchange's id, as the record has it; empty where it is not known.
     pub exchange: String,
@@ -32,8 +31,10 @@ pub struct Sighting<'a> {
     pub method: String,
     /// The request target, with all that is secret in it.
     pub target: Value,
-    /// The host that the request asks for, as it left the tap.
+    /// The host that the request asks for, as it came to the tap.
     pub authority: Option<String>,
+    /// The host with which the request left the tap, where the tap set another one.
+    pub set_authority: Option<String>,
     /// The request.
     pub request: Message,
     /// What stands for who sends it.
@@ -80,9 +81,20 @@ pub enum Extent {
     Cut,
     /// Those that matter for authentication, as a hop header told them: other fields are not known.
     Digest {
-        /// Whether all of those had room.
-        is_whole: bool,
+        /// Fields up to here in the order in which they get room are all there; the others may have had none.
+        told_up_to: Room,
     },
+}
+
+impl Extent {
+    /// Whether a field of that name, which is in lower case, would be known if it had been there.
+    pub fn has_all_of(self, name: &str) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Cut => false,
+            Self::Digest { told_up_to } => told_up_to.has(name),
+        }
+    }
 }
 
 /// One field.

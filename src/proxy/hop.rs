@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::config::HopPeers;
-use crate::exchange::{Edit, OnPath, Position, Version};
+use crate::exchange::{Edit, OnPath, Position, Request, Version};
 use crate::hops::digest;
 use crate::hops::trace::{AnswerDigest, Arrivals, Distrust, HopHeader, HopKey, Way};
 use crate::queue::Arrival;
@@ -141,7 +141,7 @@ impl Hop {
     }
 
     /// The value that tells the tap before what arrived here and what was answered; `None` where it was not asked for.
-    pub(super) fn account(&self, path: &OnPath, id: Ulid, request: &RawHead, answer: &RawHead) -> Option<String> {
+    pub(super) fn account(&self, path: &OnPath, id: Ulid, request: &Request, answer: &RawHead) -> Option<String> {
         path.before.as_ref()?;
         let key = self.hops.key.fingerprints();
         let answered = AnswerDigest {
@@ -154,9 +154,9 @@ impl Hop {
             path: path.id,
             exchange: id,
             tap: self.tap.clone(),
-            version: Version::of_token(request.request_line().version),
-            request: digest::of_request(request, None, key),
-            is_whole: !request.is_cut(),
+            version: Version::of_token(request.head.request_line().version),
+            request: digest::of_request(&request.head, request.authority.as_deref(), key),
+            is_whole: !request.head.is_cut(),
             answer: Some(answered),
         };
         Some(self.hops.key.seal(&header))

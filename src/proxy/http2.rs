@@ -308,7 +308,7 @@ impl Requests {
         let Some(hop) = &self.tap.hop else { return };
         let mut value = None;
         recording.with(|recording| {
-            let request = recording.request_head();
+            let request = recording.request();
             value = request.and_then(|request| hop.account(recording.path(), recording.id(), request, head));
             if let Some(value) = &value {
                 recording.edited(Hop::put_in_answer(value.len()));

@@ -328,7 +328,7 @@ impl Observer {
         let heard = hop.hears_answers() && editor.remove(hop.name()) > 0;
         let believed = heard.then(|| hop.judge_answer(exchange.path().id, head.values(hop.name()))).flatten();
         let account =
-            exchange.request_head().and_then(|request| hop.account(exchange.path(), exchange.id(), request, &head));
+            exchange.request().and_then(|request| hop.account(exchange.path(), exchange.id(), request, &head));
         let told = account.filter(|value| editor.append(hop.name(), value).is_ok());
         let bytes = editor.finish();
         if heard {

@@ -222,6 +222,10 @@ impl Recording {
         self.response.as_ref().is_some_and(|response| response.by_tap)
     }
 
+    pub(super) fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
+    }
+
     pub(super) fn request_head(&self) -> Option<&RawHead> {
         self.request.as_ref().map(|request| &request.head)
     }

@@ -76,6 +76,11 @@ impl Origin {
     pub fn serve(answer: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |conn| {
             while let Some(head) = conn.read_head() {
+                // Whoever asks whether this is HTTP/2 gets the answer that other servers give.
+                if head.method() == "PRI" {
+                    let _ = conn.try_write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+                    break;
+                }
                 conn.read_body(&head);
                 let close = head.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
                 conn.write(&answer(&head));
