@@ -1,11 +1,11 @@
 //! `authtap compare`: what the hops between taps changed, from recordings that were made apart.
 
 mod clocks;
+mod joining;
 mod recordings;
 mod table;
 mod tell;
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 
 use jiff::SignedDuration;
@@ -16,12 +16,12 @@ use crate::diagnose::judge;
 use crate::error::{self, Error};
 use crate::exchange::record::read::Read;
 use crate::exchange::redact::Redactor;
-use crate::hops::join::match_up;
 use crate::hops::{Attempt, Crossing, Difference, Join, Sighting, compare};
 use crate::memory::Memory;
 use crate::rules::{Finding, Severity};
 use clocks::Clocks;
-use recordings::{Recordings, marks_of};
+use joining::{Joined, join_by_ids, join_by_marks, join_by_path};
+use recordings::Recordings;
 
 /// What was found between two neighbouring taps.
 pub(crate) struct Hop {
@@ -105,21 +105,13 @@ fn hop_between(recordings: &Recordings, pair: &[String]) -> Hop {
         _ => true,
     };
     let mut joined = join_by_path(recordings, &outers, &inners);
-    let pairs: Vec<(&Read, &Read)> = joined
-        .iter()
-        .filter_map(|(inner, (outer, _))| Some((recordings.record(*outer)?, recordings.record(*inner)?)))
-        .collect();
-    let clocks = Clocks::estimate(&pairs);
-    let ahead = clocks.as_ref().map_or(SignedDuration::ZERO, |clocks| clocks.ahead);
-    join_by_marks(recordings, &outers, &inners, ahead, &mut joined);
     // Without ids of paths the ids of requests and traces have to tell of the clocks.
-    let clocks = clocks.or_else(|| {
-        let pairs = joined.iter().filter(|(_, (_, join))| *join > Join::Likeness);
-        let pairs: Vec<(&Read, &Read)> = pairs
-            .filter_map(|(inner, (outer, _))| Some((recordings.record(*outer)?, recordings.record(*inner)?)))
-            .collect();
-        Clocks::estimate(&pairs)
+    let clocks = Clocks::estimate(&pairs(recordings, &joined)).or_else(|| {
+        let by_ids = join_by_ids(recordings, &outers, &inners, can_compare);
+        Clocks::estimate(&pairs(recordings, &by_ids))
     });
+    let ahead = clocks.as_ref().map_or(SignedDuration::ZERO, |clocks| clocks.ahead);
+    join_by_marks(recordings, (&outers, &inners), can_compare, ahead, &mut joined);
     let strays = inners.iter().filter(|inner| !joined.contains_key(inner)).count();
     let by_path = recordings.have_path_ids(&inners);
     let mut memory = Memory::default();
@@ -159,76 +151,14 @@ fn hop_between(recordings: &Recordings, pair: &[String]) -> Hop {
     Hop { from: from.clone(), to: to.clone(), clocks, can_compare, ways, strays }
 }
 
+/// The records that belong together.
+fn pairs<'r>(recordings: &'r Recordings, joined: &Joined) -> Vec<(&'r Read, &'r Read)> {
+    let pairs = joined.iter();
+    pairs.filter_map(|(inner, (outer, _))| Some((recordings.record(*outer)?, recordings.record(*inner)?))).collect()
+}
+
 impl Hop {
     fn nothing() -> Self {
         Hop { from: String::new(), to: String::new(), clocks: None, can_compare: true, ways: Vec::new(), strays: 0 }
-    }
-}
-
-/// For each inner record the outer one that it belongs to.
-type Joined = HashMap<usize, (usize, Join)>;
-
-fn join_by_path(recordings: &Recordings, outers: &[usize], inners: &[usize]) -> Joined {
-    let mut by_id: HashMap<&str, usize> = HashMap::new();
-    let mut by_path: HashMap<&str, usize> = HashMap::new();
-    for outer in outers {
-        let Some(read) = recordings.record(*outer) else { continue };
-        by_id.insert(&read.id, *outer);
-        by_path.insert(&read.path_id, *outer);
-    }
-    let mut joined = Joined::new();
-    for inner in inners {
-        let Some(read) = recordings.record(*inner) else { continue };
-        let parent = read.parent_id.as_deref().and_then(|parent| by_id.get(parent));
-        // An exchange that begins a path has its own id for the path's.
-        let own = read.path_id == read.id || read.path_id.is_empty();
-        if let Some(outer) = parent.or_else(|| by_path.get(read.path_id.as_str()).filter(|_| !own)) {
-            joined.insert(*inner, (*outer, Join::HopHeader));
-        }
-    }
-    joined
-}
-
-/// The most records that are compared with each other where ids don't tell.
-const NEARBY: usize = 200;
-
-fn join_by_marks(
-    recordings: &Recordings,
-    outers: &[usize],
-    inners: &[usize],
-    ahead: SignedDuration,
-    joined: &mut Joined,
-) {
-    let taken: Vec<usize> = joined.values().map(|(outer, _)| *outer).collect();
-    let free_outers: Vec<usize> = outers.iter().copied().filter(|outer| !taken.contains(outer)).collect();
-    let free_inners: Vec<usize> = inners.iter().copied().filter(|inner| !joined.contains_key(inner)).collect();
-    let marks = |numbers: &[usize]| -> Vec<_> {
-        let mut marks: Vec<_> =
-            numbers.iter().filter_map(|at| Some((*at, marks_of(recordings.record(*at)?)?))).collect();
-        marks.sort_by_key(|(_, marks)| marks.time);
-        marks
-    };
-    let (outer_marks, inner_marks) = (marks(&free_outers), marks(&free_inners));
-    // What is far apart in time can't belong together, so a stretch at a time is enough.
-    for inner in inner_marks.chunks(NEARBY / 2) {
-        let (Some((_, first)), Some((_, last))) = (inner.first(), inner.last()) else { continue };
-        let window = SignedDuration::from_secs(60);
-        let near: Vec<_> = outer_marks
-            .iter()
-            .filter(|(_, marks)| {
-                let time = marks.time + ahead;
-                time + window >= first.time && time <= last.time + window
-            })
-            .take(NEARBY * 10)
-            .collect();
-        let outers: Vec<_> = near.iter().map(|(_, marks)| marks).collect();
-        let inners: Vec<_> = inner.iter().map(|(_, marks)| marks).collect();
-        for ((at, _), found) in inner.iter().zip(match_up(&outers, &inners, ahead)) {
-            if let Some((outer, join)) = found
-                && let Some((outer, _)) = near.get(outer)
-            {
-                joined.insert(*at, (*outer, join));
-            }
-        }
     }
 }

@@ -65,7 +65,10 @@ fn shown(time: SignedDuration) -> String {
     match millis {
         0..10_000 => format!("{millis}ms"),
         10_000..120_000 => format!("{:.1}s", time.as_secs_f64()),
-        _ => format!("{}m{:02}s", time.as_secs() / 60, time.as_secs() % 60),
+        _ => {
+            let seconds = (millis + 500) / 1000;
+            format!("{}m{:02}s", seconds / 60, seconds % 60)
+        }
     }
 }
 

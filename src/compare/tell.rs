@@ -114,7 +114,9 @@ fn overview(hop: &Hop) -> String {
     }
     match &hop.clocks {
         Some(clocks) => {
-            let _ = writeln!(text, "  clocks    {}", clocks.text(&hop.from, &hop.to));
+            for (number, line) in wrap(&clocks.text(&hop.from, &hop.to), WIDTH - 12).into_iter().enumerate() {
+                let _ = writeln!(text, "  {:<8}  {line}", if number == 0 { "clocks" } else { "" });
+            }
         }
         None if joined > 0 => {
             let _ = writeln!(text, "  clocks    not comparable: no id tells which requests are the same");

@@ -106,6 +106,10 @@ const KEY_FIELDS: &[&str] = &[
     "x-vault-token",
 ];
 
+/// Fields by which programs follow a request through their logs.
+const ID_FIELDS: &[&str] =
+    &["request-id", "traceparent", "uber-trace-id", "x-b3-traceid", "x-correlation-id", "x-request-id"];
+
 /// Parameters of a query or a form that carry credentials.
 const KEY_PARAMETERS: &[&str] = &[
     "access_token",
@@ -185,6 +189,12 @@ pub fn is_key_field(name: &[u8]) -> bool {
     holds(KEY_FIELDS, name)
 }
 
+/// Whether the field carries an id that is meant for logs. Its value may be shown where it has the form of one: a UUID, or
+/// hexadecimal digits in a few parts.
+pub fn is_id_field(name: &[u8]) -> bool {
+    holds(ID_FIELDS, name)
+}
+
 /// Whether the parameter of a query or a form carries credentials.
 pub fn is_key_parameter(name: &[u8]) -> bool {
     holds(KEY_PARAMETERS, name)
@@ -211,7 +221,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_in_lower_case() {
-        for list in [SAFE_FIELDS, KEY_FIELDS, KEY_PARAMETERS, SAFE_PARAMETERS] {
+        for list in [SAFE_FIELDS, KEY_FIELDS, ID_FIELDS, KEY_PARAMETERS, SAFE_PARAMETERS] {
             assert!(list.is_sorted(), "{list:?}");
             assert!(list.iter().all(|name| *name == name.to_ascii_lowercase()));
         }

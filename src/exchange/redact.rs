@@ -22,6 +22,12 @@ pub struct Redactor {
     all: bool,
 }
 
+/// Whether a value has the form of an id in logs: hexadecimal digits in parts, with nothing else beside them.
+fn is_id(value: &[u8]) -> bool {
+    let is_part = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
+    (8..=64).contains(&value.len()) && value.split(|byte| matches!(byte, b'-' | b':')).all(is_part)
+}
+
 /// The spaces and quotes between a scheme and its secret, and the quote behind it: nothing of them is secret, and a server
 /// may mind them.
 fn around_secret(value: &[u8], secret_at: usize) -> (&str, &str) {
@@ -73,6 +79,9 @@ impl Redactor {
         }
         if names::is_safe_field(name) {
             return self.safe_value(value);
+        }
+        if names::is_id_field(name) && is_id(value) {
+            return String::from_utf8_lossy(value).into_owned();
         }
         match lower.as_str() {
             // A gateway that takes the challenge's name away mostly puts something before it.

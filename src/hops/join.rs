@@ -69,7 +69,8 @@ impl Marks {
         }
     }
 
-    /// The marks of a request of which only texts are known, as a record has them.
+    /// The marks of a request of which only texts are known, as a record has them. `value` gives that of a field, where it can
+    /// be compared.
     pub fn of_record<'a>(
         (time, total): (Timestamp, Duration),
         method: &str,
@@ -77,13 +78,17 @@ impl Marks {
         value: impl Fn(&str) -> Option<&'a str>,
     ) -> Self {
         let long = |name: &str| value(name).filter(|value| value.len() >= 8).map(|value| value.as_bytes().to_vec());
+        // Of an id that is masked, the parts are gone, and what is equal stays equal.
+        let trace = |value: Vec<u8>, end: u8, at: usize| match value.starts_with(b"<redacted") {
+            true => Some(value),
+            false => trace_of(&value, end, at),
+        };
         Marks {
             time,
             total,
             method: method.as_bytes().to_vec(),
             path: path_of(target.as_bytes()).to_vec(),
-            // A record masks these values; what is equal stays equal, but its parts are gone.
-            traces: TRACES.iter().filter_map(|(name, ..)| long(name)).collect(),
+            traces: TRACES.iter().filter_map(|(name, end, at)| trace(long(name)?, *end, *at)).collect(),
             ids: IDS.iter().filter_map(|name| long(name)).collect(),
             credentials: value("authorization").map(|value| value.as_bytes().to_vec()),
         }
