@@ -115,7 +115,7 @@ fn write_row(text: &mut String, row: &Row, column: usize, is_answer: bool) {
     for cell in &row.cells {
         let shown = match (cell, before) {
             (Some(value), Some(Some(same))) if value == same => "=".to_owned(),
-            (Some(value), _) => cut(&printable(value), column - 2),
+            (Some(value), _) => cut(&printable(&briefly(value)), column - 2),
             (None, _) => "(none)".to_owned(),
         };
         before = Some(cell);
@@ -123,6 +123,24 @@ fn write_row(text: &mut String, row: &Row, column: usize, is_answer: bool) {
     }
     let name = cut(&printable(&row.name), NAME);
     let _ = writeln!(text, "  {sign} {name:<NAME$}{}", cells.trim_end());
+}
+
+/// Masks as the log has them: `Bearer #3fa9 (812 bytes)` for `Bearer <redacted fp=3fa9c1d2 len=812>`.
+fn briefly(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, mask)) = rest.split_once("<redacted fp=") {
+        let Some((inner, behind)) = mask.split_once('>') else { break };
+        let (print, length) = inner.split_once(' ').unwrap_or((inner, ""));
+        text.push_str(before);
+        text.push('#');
+        text.extend(print.chars().take(4));
+        if let Some(length) = length.strip_prefix("len=") {
+            let _ = write!(text, " ({length} bytes)");
+        }
+        rest = behind;
+    }
+    text + rest
 }
 
 /// What became of it on its way: a request goes from the first tap to the last, an answer the other way.

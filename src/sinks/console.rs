@@ -174,8 +174,15 @@ impl Console {
             .collect();
         let tail = 1 + usize::from(!others.is_empty());
         let room = BLOCK_LINES.saturating_sub(lines.len() + tail).max(1);
-        let fix = wrap(&finding.fix, WIDTH - 8);
-        for (row, line) in fix.into_iter().take(room).enumerate() {
+        let mut fix = wrap(&finding.fix, WIDTH - 8);
+        if fix.len() > room {
+            // The rest is in the record.
+            fix.truncate(room);
+            if let Some(last) = fix.last_mut() {
+                *last = cut(&format!("{last} …"), WIDTH - 8);
+            }
+        }
+        for (row, line) in fix.into_iter().enumerate() {
             lines.push(format!("  {}  {}", if row == 0 { "Fix " } else { "    " }, printable(&line)));
         }
         if !others.is_empty() {
@@ -258,12 +265,22 @@ fn beside(left: &str, right: &str, width: usize) -> String {
 fn evidence_rows(text: &str, most: usize) -> Vec<String> {
     let text = printable(text);
     // What fits is left as it is: columns are made of spaces.
-    let fits = text.chars().count() <= WIDTH - 6;
-    let rows = if fits { vec![text] } else { wrap(&text, WIDTH - 8) };
+    if text.chars().count() <= WIDTH - 6 {
+        return vec![indent(4)(text)];
+    }
+    // What stands before a column stays there, and the later lines hang at the column.
+    let column = text.find("  ").map(|end| (end, text.len() - text.get(end..).unwrap_or_default().trim_start().len()));
+    let (label, text) = match column.filter(|(end, column)| *end > 0 && *column <= 24) {
+        Some((_, column)) => text.split_at(column),
+        None => ("", text.as_str()),
+    };
+    let hang = if label.is_empty() { 2 } else { label.chars().count() };
+    let rows = wrap(text, WIDTH - 6 - hang);
     let is_cut = rows.len() > most;
     let shown = rows.into_iter().take(most).enumerate().map(|(row, line)| {
         let mark = if is_cut && row + 1 == most { " …" } else { "" };
-        indent(if row == 0 { 4 } else { 6 })(cut(&(line + mark), WIDTH - 6))
+        let line = if row == 0 { format!("{label}{line}{mark}") } else { indent(hang)(line + mark) };
+        indent(4)(cut(&line, WIDTH - 6))
     });
     shown.collect()
 }
@@ -282,6 +299,11 @@ fn key_of(view: &View<'_>, finding: Option<&Finding>) -> u64 {
         return hasher.finish();
     }
     view.status().hash(&mut hasher);
+    if let Some(At::Hop(from, to)) = finding.map(|finding| &finding.at) {
+        // What a hop does to a header is one cause, whatever is asked for with it.
+        (from, to).hash(&mut hasher);
+        return hasher.finish();
+    }
     view.method().hash(&mut hasher);
     view.path().hash(&mut hasher);
     if let Some(offered) = view.main_credentials() {
