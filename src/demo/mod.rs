@@ -15,12 +15,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::auth::FingerprintKey;
-use crate::config::{Limits, TapConfig, Upstream, UpstreamScheme};
+use crate::config::{HOP_HEADER, HopPeers, Limits, TapConfig, Upstream, UpstreamScheme};
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
 use crate::exchange::redact::Redactor;
 use crate::exchange::{Position, View};
-use crate::proxy::{self, ListeningTap, Workers};
+use crate::hops::trace::HopKey;
+use crate::paths::Paths;
+use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Next, Outlet};
 use crate::sinks::Lost;
 use crate::sinks::console::{self, Console};
@@ -79,19 +81,39 @@ fn play(stage: &Stage, scene: &Scene, teller: &mut Teller) -> Result<(String, St
     client::send(tap, &scene.requests).map_err(|error| cannot("talk to the tap", &error))?;
     let mut told = String::new();
     let mut verdict = "nothing".to_owned();
-    for _ in &scene.requests {
-        let Next::Exchange(exchange) = stage.inlet.next(PATIENCE) else {
+    let taps: Vec<String> = scene.way.taps().iter().map(|name| (*name).to_owned()).collect();
+    let mut paths = Paths::new(taps.len());
+    let mut left = scene.requests.len();
+    let end = Instant::now() + PATIENCE;
+    while left > 0 {
+        if Instant::now() > end {
             return Err(Error::run(format!("the tap recorded nothing of the scene {:?}", scene.title)));
+        }
+        let requests = match stage.inlet.next(STEP) {
+            Next::Exchange(exchange) => paths.add(exchange, Instant::now()),
+            Next::Arrival(arrival) => {
+                paths.arrived(arrival, Instant::now());
+                Vec::new()
+            }
+            Next::Nothing | Next::Closed => paths.due(Instant::now()),
         };
-        let view = View::new(&exchange, &teller.redactor);
-        let diagnosis = teller.diagnoser.diagnose(&view);
-        verdict = diagnosis.verdict().to_owned();
-        teller.number += 1;
-        teller.summary.add(&view, &diagnosis.findings);
-        told.push_str(&teller.console.exchange(&view, teller.number, &diagnosis.findings));
+        for request in requests {
+            left = left.saturating_sub(1);
+            let views: Vec<View<'_>> =
+                request.seen.iter().map(|seen| View::new(&seen.exchange, &teller.redactor)).collect();
+            let diagnosis = teller.diagnoser.diagnose_request(&views, &request, &taps).whole;
+            let Some(outermost) = views.first() else { continue };
+            verdict = diagnosis.verdict().to_owned();
+            teller.number += 1;
+            teller.summary.add(outermost, &diagnosis.findings);
+            told.push_str(&teller.console.exchange(outermost, teller.number, &diagnosis.findings));
+        }
     }
     Ok((told, verdict))
 }
+
+/// How long it waits before it looks whether something has become due.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Diagnoses and tells, as the program does behind its queue.
 struct Teller {
@@ -109,6 +131,8 @@ enum Way {
     Gateway,
     /// A tap before the backend.
     Backend,
+    /// A tap before the gateway, and one behind it.
+    Path,
     /// A tap before a port where nothing listens.
     Nowhere,
 }
@@ -118,7 +142,16 @@ impl Way {
         match self {
             Self::Gateway => "tap -> gateway -> backend",
             Self::Backend => "tap -> backend",
+            Self::Path => "edge tap -> gateway -> app tap -> backend",
             Self::Nowhere => "tap -> a backend that is down",
+        }
+    }
+
+    /// The names of its taps, in the order in which a request passes them.
+    fn taps(self) -> &'static [&'static str] {
+        match self {
+            Self::Path => &["edge", "app"],
+            _ => &["tap"],
         }
     }
 }
@@ -127,7 +160,7 @@ impl Way {
 struct Stage {
     workers: Workers,
     inlet: Inlet,
-    taps: [(Way, SocketAddr); 3],
+    taps: [(Way, SocketAddr); 4],
     tokens: scenes::Tokens,
 }
 
@@ -135,24 +168,36 @@ impl Stage {
     fn build() -> Result<Self, Error> {
         let tokens = scenes::Tokens::issue().map_err(|error| cannot("get random bytes", &error))?;
         let backend = listen()?;
-        let gateway = listen()?;
+        let (gateway, inner_gateway) = (listen()?, listen()?);
         let backend_addr = address(&backend)?;
-        let gateway_addr = address(&gateway)?;
+        let (gateway_addr, inner_gateway_addr) = (address(&gateway)?, address(&inner_gateway)?);
         // Bound and closed again: for a moment nobody else gets this port.
         let nowhere = address(&listen()?)?;
+        let (outlet, inlet, _) = queue::bounded(1024, 16 << 20);
+        let key = HopKey::random().map_err(|error| cannot("get random bytes", &error))?;
+        let hops = Arc::new(Hops::new(HOP_HEADER.to_owned(), key, HopPeers::default()));
+        let mut served = Vec::new();
+        let mut tap_of = |way: Way, index: usize, upstream: SocketAddr| {
+            let position = Position { index, of: way.taps().len() };
+            let name = way.taps().get(index).copied().unwrap_or_default();
+            let hops = (position.of > 1).then(|| hops.clone());
+            let (tap, listeners) = tap_before(name, upstream, outlet.clone(), position, hops)?;
+            let addr = listeners.first().map_or(Ok(upstream), address)?;
+            served.push((Arc::new(tap), listeners));
+            Ok(addr)
+        };
+        let inner = tap_of(Way::Path, 1, backend_addr)?;
+        let taps = [
+            (Way::Gateway, tap_of(Way::Gateway, 0, gateway_addr)?),
+            (Way::Backend, tap_of(Way::Backend, 0, backend_addr)?),
+            (Way::Path, tap_of(Way::Path, 0, inner_gateway_addr)?),
+            (Way::Nowhere, tap_of(Way::Nowhere, 0, nowhere)?),
+        ];
         let accepted = tokens.clone();
         thread::Builder::new()
             .name("demo".to_owned())
-            .spawn(move || serve(backend, gateway, backend_addr, accepted))
+            .spawn(move || serve(backend, [(gateway, backend_addr), (inner_gateway, inner)], accepted))
             .map_err(|error| cannot("start the backend", &error))?;
-        let (outlet, inlet, _) = queue::bounded(1024, 16 << 20);
-        let mut served = Vec::new();
-        let mut taps = [(Way::Gateway, gateway_addr), (Way::Backend, backend_addr), (Way::Nowhere, nowhere)];
-        for (_, addr) in &mut taps {
-            let (tap, listeners) = tap_before(*addr, outlet.clone())?;
-            *addr = listeners.first().map_or(Ok(*addr), address)?;
-            served.push((Arc::new(tap), listeners));
-        }
         let workers = Workers::start(served).map_err(|error| cannot("start the taps", &error))?;
         Ok(Stage { workers, inlet, taps, tokens })
     }
@@ -171,11 +216,17 @@ impl Stage {
     }
 }
 
-fn tap_before(upstream: SocketAddr, outlet: Outlet) -> Result<(ListeningTap, Vec<TcpListener>), Error> {
+fn tap_before(
+    name: &str,
+    upstream: SocketAddr,
+    outlet: Outlet,
+    position: Position,
+    hops: Option<Arc<Hops>>,
+) -> Result<(ListeningTap, Vec<TcpListener>), Error> {
     let (listen, listeners) = proxy::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1)
         .map_err(|error| cannot("listen on loopback", &error))?;
     let config = TapConfig {
-        name: "tap".to_owned(),
+        name: name.to_owned(),
         listen,
         upstream: Upstream { scheme: UpstreamScheme::Http, host: upstream.ip().to_string(), port: upstream.port() },
         host: None,
@@ -190,17 +241,18 @@ fn tap_before(upstream: SocketAddr, outlet: Outlet) -> Result<(ListeningTap, Vec
         idle_timeout: PATIENCE,
         response_timeout: None,
     };
-    Ok((ListeningTap::new(&config, listen, limits, outlet, Position::ALONE, None), listeners))
+    Ok((ListeningTap::new(&config, listen, limits, outlet, position, hops), listeners))
 }
 
-/// Serves the backend and the gateway until the program ends.
-fn serve(backend: TcpListener, gateway: TcpListener, backend_addr: SocketAddr, tokens: scenes::Tokens) {
+/// Serves the backend and the gateways, each with where it goes to, until the program ends.
+fn serve(backend: TcpListener, gateways: [(TcpListener, SocketAddr); 2], tokens: scenes::Tokens) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!("cannot start the backend: {error}"),
     };
     runtime.block_on(async {
-        tokio::join!(backend::serve(backend, tokens), gateway::serve(gateway, backend_addr));
+        let [outer, inner] = gateways.map(|(listener, backend)| gateway::serve(listener, backend));
+        tokio::join!(backend::serve(backend, tokens), outer, inner);
     });
 }
 

@@ -73,7 +73,7 @@ fn scene(title: &'static str, way: Way, requests: Vec<Vec<u8>>, expects: &'stati
 
 /// All scenes, in order.
 pub(super) fn all(tokens: &Tokens) -> Vec<Scene> {
-    use Way::{Backend, Gateway, Nowhere};
+    use Way::{Backend, Gateway, Nowhere, Path};
     let Tokens { valid, expired, basic, api_key } = tokens;
     let orders = |authorization: &str| request("GET /v1/orders", &[&format!("Authorization: {authorization}")]);
     vec![
@@ -92,6 +92,13 @@ pub(super) fn all(tokens: &Tokens) -> Vec<Scene> {
             "credentials-reported-missing",
         ),
         scene(
+            "The same, with a tap on each side of the gateway",
+            Path,
+            vec![request("GET /internal/orders", &[&format!("Authorization: Bearer {valid}")])],
+            "credentials-stripped",
+        ),
+        scene("A good token through both taps", Path, vec![orders(&format!("Bearer {valid}"))], "ok"),
+        scene(
             "A header name that the gateway drops",
             Gateway,
             vec![request("GET /keys", &[&format!("api_key: {api_key}")])],
@@ -102,6 +109,12 @@ pub(super) fn all(tokens: &Tokens) -> Vec<Scene> {
             Gateway,
             vec![request("GET /cloud/orders", &[])],
             "challenge-renamed",
+        ),
+        scene(
+            "The same, with a tap on each side of the gateway",
+            Path,
+            vec![request("GET /cloud/orders", &[])],
+            "challenge-changed",
         ),
         scene(
             "No challenge, and a client that needs one",

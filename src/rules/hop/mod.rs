@@ -150,7 +150,8 @@ pub(super) fn with_hop(mut found: Finding, crossing: &Crossing<'_>, about: &[&Di
             text.push_str(&format!(", and {more} more"));
         }
         if unchanged > 0 {
-            text.push_str(&format!("; {unchanged} headers unchanged"));
+            let headers = if unchanged == 1 { "header" } else { "headers" };
+            text.push_str(&format!("; {unchanged} {headers} unchanged"));
         }
         found = found.because(super::evidence::clip(&format!("{:<width$}  {text}", "also")));
     }
