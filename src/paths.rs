@@ -406,3 +406,147 @@ fn is_complete(open: &Open) -> bool {
         over > 0 && over >= arrived
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::transcript;
+
+    /// What two taps saw of one request; `announced` says whether a hop header joins them. `number` tells it from others.
+    fn pair(number: u128, announced: bool) -> [Box<Exchange>; 2] {
+        let path = format!("/{number}");
+        let unannounced = if announced { "" } else { "* unannounced\n" };
+        let text = format!(
+            "* tap edge\n> GET {path} HTTP/1.1\n> Host: x\n< HTTP/1.1 200 OK\n* tap app\n{unannounced}\
+             > GET {path} HTTP/1.1\n> Host: x\n< HTTP/1.1 200 OK\n"
+        );
+        let exchanges: Vec<_> = transcript::parse(&text).unwrap().into_iter().map(Box::new).collect();
+        let [mut edge, mut app] = exchanges.try_into().unwrap_or_else(|_| panic!("two exchanges"));
+        let time = edge.id.timestamp_ms();
+        (edge.id, app.id) = (Ulid::from_parts(time, 2 * number), Ulid::from_parts(time, 2 * number + 1));
+        edge.path.id = edge.id;
+        app.path.id = if announced { edge.id } else { app.id };
+        app.path.parent = announced.then_some(edge.id);
+        [edge, app]
+    }
+
+    fn arrival_of(exchange: &Exchange) -> Arrival {
+        Arrival { path: exchange.path.id, parent: exchange.path.parent.unwrap(), tap: 1 }
+    }
+
+    /// How many exchanges each request has, and whether it can be said what arrived behind the first.
+    fn told(requests: &[Request]) -> Vec<(usize, bool)> {
+        requests.iter().map(|request| (request.seen.len(), request.seen[0].is_certain)).collect()
+    }
+
+    #[test]
+    fn both_are_told_together_as_soon_as_both_are_over() {
+        let now = Instant::now();
+        let [edge, app] = pair(1, true);
+        let mut paths = Paths::new(2);
+        paths.arrived(arrival_of(&app), now);
+        assert!(paths.add(app, now).is_empty());
+        let requests = paths.add(edge, now);
+        assert_eq!(told(&requests), [(2, true)]);
+        assert_eq!(requests[0].seen[1].parent, Some((0, Join::HopHeader)));
+        assert_eq!((paths.bytes, paths.open.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_inner_one_that_still_runs_is_waited_for_and_then_counted() {
+        let now = Instant::now();
+        let [edge, app] = pair(1, true);
+        let mut paths = Paths::new(2);
+        paths.arrived(arrival_of(&app), now);
+        assert!(paths.add(edge, now).is_empty());
+        assert!(paths.due(now + GRACE / 2).is_empty());
+        let requests = paths.due(now + GRACE);
+        assert_eq!((requests[0].seen.len(), requests[0].seen[0].running), (1, 1));
+        // It is told when it is over, alone.
+        assert!(paths.add(app, now + GRACE).is_empty());
+        assert_eq!(told(&paths.due(now + GRACE + HOLD)), [(1, true)]);
+    }
+
+    #[test]
+    fn an_inner_one_is_told_alone_where_the_outer_one_takes_its_time_and_is_not_told_again() {
+        let now = Instant::now();
+        let [edge, app] = pair(1, true);
+        let mut paths = Paths::new(2);
+        assert!(paths.add(app, now).is_empty());
+        assert_eq!(told(&paths.due(now + HOLD)), [(1, true)]);
+        let requests = paths.add(edge, now + HOLD * 2);
+        assert_eq!(told(&requests), [(2, true)]);
+        assert_eq!(requests[0].seen.iter().map(|seen| seen.was_told).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_certain_only_while_nothing_was_lost_and_nothing_is_unexplained() {
+        let now = Instant::now();
+        let alone = |prepare: &dyn Fn(&mut Paths)| {
+            let [edge, _] = pair(1, true);
+            let mut paths = Paths::new(2);
+            prepare(&mut paths);
+            assert!(paths.add(edge, now).is_empty());
+            told(&paths.due(now + GRACE))
+        };
+        assert_eq!(alone(&|_| {}), [(1, true)]);
+        assert_eq!(alone(&|paths| paths.lost_some(now)), [(1, false)]);
+        // Somebody else's request at the same time, on a hop that is not known to pass hop headers on.
+        let stray = |paths: &mut Paths| {
+            let [_, app] = pair(2, false);
+            assert!(paths.add(app, now).is_empty());
+        };
+        assert_eq!(alone(&stray), [(1, false)]);
+        assert_eq!(
+            alone(&|paths| {
+                let [_, known] = pair(3, true);
+                assert!(paths.add(known, now).is_empty());
+                stray(paths);
+            }),
+            [(1, true)]
+        );
+    }
+
+    #[test]
+    fn without_hop_headers_what_fits_one_request_alone_belongs_to_it() {
+        let now = Instant::now();
+        let [edge, app] = pair(1, false);
+        let mut paths = Paths::new(2);
+        assert!(paths.add(app, now).is_empty());
+        assert!(paths.add(edge, now).is_empty());
+        let requests = paths.due(now + GRACE);
+        assert_eq!(requests[0].seen.len(), 2);
+        assert_eq!(requests[0].seen[1].parent, Some((0, Join::Likeness)));
+        assert_eq!(paths.bytes, 0);
+    }
+
+    #[test]
+    fn whatever_comes_the_memory_is_bounded_and_nothing_is_told_twice_or_never() {
+        let now = Instant::now();
+        let mut paths = Paths::new(2);
+        let mut count = 0;
+        let count_of = |requests: Vec<Request>| -> usize {
+            requests.iter().flat_map(|request| &request.seen).filter(|seen| !seen.was_told).count()
+        };
+        let total = 3 * MOST;
+        for number in 0..total {
+            let at = now + Duration::from_micros(number as u64);
+            let [edge, app] = pair(number as u128, number % 3 != 0);
+            // Of a third only the inner side comes, of a third the outer one, and of a third both without a hop header.
+            match number % 3 {
+                0 => {
+                    count += count_of(paths.add(app, at));
+                    count += count_of(paths.add(edge, at));
+                }
+                1 => count += count_of(paths.add(app, at)),
+                _ => count += count_of(paths.add(edge, at)),
+            }
+            assert!(paths.open.len() <= MOST && paths.strays.len() <= MOST, "{number}");
+            assert!(paths.bytes <= MOST_BYTES, "{number}");
+            assert!(paths.heard.len() <= 4 * MOST + 1, "{number}");
+        }
+        count += count_of(paths.due(now + REMEMBER * 3));
+        count += count_of(paths.rest(now + REMEMBER * 3));
+        assert_eq!(count, total + total / 3);
+    }
+}
