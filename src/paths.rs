@@ -6,6 +6,8 @@
 //!
 //! Nothing here looks at a clock; whoever calls says how late it is.
 
+mod marked;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use crate::exchange::Exchange;
 use crate::hops::Join;
 use crate::hops::join::{Marks, fit, match_up, overlaps};
 use crate::queue::Arrival;
+use marked::{Marked, Serial};
 
 /// How long an outer exchange that is over waits for inner ones.
 const GRACE: Duration = Duration::from_millis(300);
@@ -89,7 +92,11 @@ pub struct Paths {
     taps: usize,
     open: HashMap<Ulid, Open>,
     /// Inner exchanges that no hop header joins to an outer one, by when they came.
-    strays: VecDeque<Stray>,
+    strays: Marked<Stray>,
+    /// The first of them that was not told yet.
+    untold: Serial,
+    /// Outer exchanges that wait for inner ones.
+    outers: Marked<Ulid>,
     /// Paths by when their outer exchange came, and by when their first inner one did.
     graces: VecDeque<(Instant, Ulid)>,
     holds: VecDeque<(Instant, Ulid)>,
@@ -108,12 +115,13 @@ struct Open {
     exchanges: Vec<(Arc<Exchange>, bool)>,
     arrivals: Vec<Arrival>,
     has_outer: bool,
+    /// Its place among the outer exchanges that wait.
+    waits: Option<Serial>,
 }
 
 struct Stray {
     since: Instant,
     exchange: Arc<Exchange>,
-    marks: Marks,
     was_told: bool,
 }
 
@@ -123,7 +131,9 @@ impl Paths {
         Paths {
             taps,
             open: HashMap::new(),
-            strays: VecDeque::new(),
+            strays: Marked::new(),
+            untold: 0,
+            outers: Marked::new(),
             graces: VecDeque::new(),
             holds: VecDeque::new(),
             heard: VecDeque::new(),
@@ -135,7 +145,7 @@ impl Paths {
 
     /// Whether nothing waits to be told.
     pub fn is_idle(&self) -> bool {
-        self.graces.is_empty() && self.holds.is_empty() && self.strays.iter().all(|stray| stray.was_told)
+        self.graces.is_empty() && self.holds.is_empty() && self.strays.from(self.untold).is_none()
     }
 
     /// Exchanges were lost: for a while, that one is not here says nothing.
@@ -164,8 +174,14 @@ impl Paths {
     pub fn add(&mut self, exchange: Box<Exchange>, now: Instant) -> Vec<Request> {
         let id = exchange.path.id;
         let mut ready: Vec<Request> = self.keep(exchange, now).into_iter().collect();
-        if self.open.get(&id).is_some_and(|open| open.has_outer && is_complete(open)) {
-            ready.extend(self.settle(id, now));
+        if let Some(open) = self.open.get_mut(&id).filter(|open| open.has_outer) {
+            if is_complete(open) {
+                ready.extend(self.settle(id, now));
+            } else if open.waits.is_none()
+                && let Some((outer, _)) = open.exchanges.iter().find(|(outer, _)| outer.tap.position.index == 0)
+            {
+                open.waits = Some(self.outers.push(Marks::of(outer), id));
+            }
         }
         self.make_room(now, &mut ready);
         ready
@@ -181,7 +197,7 @@ impl Paths {
         let is_outer = exchange.tap.position.index == 0;
         if !is_outer && exchange.path.parent.is_none() {
             let marks = Marks::of(&exchange);
-            self.strays.push_back(Stray { since: now, exchange, marks, was_told: false });
+            self.strays.push(marks, Stray { since: now, exchange, was_told: false });
         } else {
             let id = exchange.path.id;
             if !is_outer {
@@ -210,17 +226,18 @@ impl Paths {
         while let Some((_, id)) = self.holds.pop_front_if(|(since, _)| is_due(*since, HOLD)) {
             ready.extend(self.tell_inner(id, now));
         }
-        for stray in &mut self.strays {
-            if !stray.was_told && is_due(stray.since, HOLD) {
+        while let Some((serial, stray)) = self.strays.from(self.untold).filter(|(_, stray)| is_due(stray.since, HOLD)) {
+            ready.push(alone(stray.exchange.clone()));
+            if let Some(stray) = self.strays.get_mut(serial) {
                 stray.was_told = true;
-                ready.push(alone(stray.exchange.clone()));
             }
+            self.untold = serial + 1;
         }
         while let Some((_, id)) = self.heard.pop_front_if(|(since, _)| is_due(*since, REMEMBER)) {
             self.forget(id);
         }
-        while let Some(stray) = self.strays.pop_front_if(|stray| stray.was_told && is_due(stray.since, REMEMBER)) {
-            self.bytes -= stray.exchange.memory();
+        while let Some((serial, _)) = self.strays.oldest().filter(|(_, stray)| is_due(stray.since, REMEMBER)) {
+            ready.extend(self.drop_stray(serial));
         }
         ready
     }
@@ -232,8 +249,17 @@ impl Paths {
         ready.extend(outers.into_iter().filter_map(|id| self.settle(id, now)));
         let inners: Vec<Ulid> = std::mem::take(&mut self.holds).into_iter().map(|(_, id)| id).collect();
         ready.extend(inners.into_iter().filter_map(|id| self.tell_inner(id, now)));
-        ready.extend(self.strays.drain(..).filter(|stray| !stray.was_told).map(|stray| alone(stray.exchange)));
+        while let Some((serial, _)) = self.strays.oldest() {
+            ready.extend(self.drop_stray(serial));
+        }
         ready
+    }
+
+    /// Forgets a stray; gives it where it was not told yet.
+    fn drop_stray(&mut self, serial: Serial) -> Option<Request> {
+        let stray = self.strays.remove(serial)?;
+        self.bytes -= stray.exchange.memory();
+        (!stray.was_told).then(|| alone(stray.exchange))
     }
 
     /// The outer exchange of a path is over, and nothing more is awaited.
@@ -242,6 +268,9 @@ impl Paths {
             return None;
         }
         let mut open = self.open.remove(&id)?;
+        if let Some(serial) = open.waits {
+            self.outers.remove(serial);
+        }
         self.bytes -= open.exchanges.iter().map(|(exchange, _)| exchange.memory()).sum::<usize>();
         open.exchanges.sort_by_key(|(exchange, _)| (exchange.tap.position.index, exchange.time));
         let is_lossless = self.lossy_until.is_none_or(|until| now > until);
@@ -269,7 +298,7 @@ impl Paths {
     /// Looks among the strays for what belongs to exchanges behind which nothing arrived.
     fn add_strays(&mut self, seen: &mut Vec<Seen>) {
         let mut at = 0;
-        while at < seen.len() && !self.strays.is_empty() {
+        while at < seen.len() && self.strays.len() > 0 {
             let is_parent = seen.iter().any(|inner| inner.parent.is_some_and(|(parent, _)| parent == at));
             if let Some(outer) = seen.get(at).filter(|outer| !is_parent && outer.running == 0) {
                 let found = self.take_strays(&outer.exchange);
@@ -294,12 +323,17 @@ impl Paths {
             let marks = Marks::of(&outer.exchange);
             // What comes through a hop that passes hop headers on, and has none, comes from somebody else.
             let is_known_to_pass = self.reached.contains(&next);
-            let mut strays = self.strays.iter().filter(|stray| stray.exchange.tap.position.index == next);
-            let may_be = |stray: &Stray| match is_known_to_pass {
-                true => fit(&marks, &stray.marks, SignedDuration::ZERO).is_some(),
-                false => overlaps(&marks, &stray.marks, SignedDuration::ZERO),
+            let is_next = |(_, stray): &&(Marks, Stray)| stray.exchange.tap.position.index == next;
+            let may_be_missed = match is_known_to_pass {
+                true => {
+                    let strays = self.strays.candidates(&marks).into_iter().filter_map(|at| self.strays.get(at));
+                    strays.filter(is_next).any(|(stray, _)| fit(&marks, stray, SignedDuration::ZERO).is_some())
+                }
+                false => {
+                    self.strays.latest().filter(is_next).any(|(stray, _)| overlaps(&marks, stray, SignedDuration::ZERO))
+                }
             };
-            outer.is_certain &= !strays.any(may_be);
+            outer.is_certain &= !may_be_missed;
         }
     }
 
@@ -307,32 +341,29 @@ impl Paths {
         let next = outer.tap.position.index + 1;
         let marks = Marks::of(outer);
         let zero = SignedDuration::ZERO;
-        let fitting: Vec<usize> = self
-            .strays
-            .iter()
-            .enumerate()
-            .filter(|(_, stray)| stray.exchange.tap.position.index == next && fit(&marks, &stray.marks, zero).is_some())
-            .map(|(at, _)| at)
-            .collect();
+        let fits = |serial: &Serial| {
+            let known = self.strays.get(*serial);
+            known.is_some_and(|(stray, Stray { exchange, .. })| {
+                exchange.tap.position.index == next && fit(&marks, stray, zero).is_some()
+            })
+        };
+        let fitting: Vec<Serial> = self.strays.candidates(&marks).into_iter().filter(fits).collect();
         if fitting.is_empty() {
             return Vec::new();
         }
         // Another request that waits for the same stray makes it unclear whose it is.
-        let rivals: Vec<Marks> = self
-            .open
-            .values()
-            .flat_map(|open| &open.exchanges)
-            .filter(|(rival, _)| rival.tap.position == outer.tap.position)
-            .map(|(rival, _)| Marks::of(rival))
-            .collect();
-        let outers: Vec<&Marks> = std::iter::once(&marks).chain(&rivals).collect();
+        let rivals = self.outers.candidates(&marks).into_iter().filter_map(|at| self.outers.get(at));
+        let rivals = rivals.filter(|(_, id)| *id != outer.path.id).map(|(marks, _)| marks);
+        let outers: Vec<&Marks> = std::iter::once(&marks).chain(rivals).collect();
         let inners: Vec<&Marks> =
-            fitting.iter().filter_map(|at| self.strays.get(*at)).map(|stray| &stray.marks).collect();
+            fitting.iter().filter_map(|at| self.strays.get(*at)).map(|(marks, _)| marks).collect();
         let matched = match_up(&outers, &inners, zero);
         let mut taken = Vec::new();
-        for (at, found) in fitting.into_iter().zip(matched).rev() {
-            if let Some((0, join)) = found
-                && let Some(stray) = self.strays.remove(at)
+        for (serial, found) in fitting.into_iter().zip(matched).rev() {
+            // Whose else it could be is known for the first hop alone.
+            let is_clear = |join: &Join| outer.tap.position.index == 0 || *join > Join::Likeness;
+            if let Some((0, join)) = found.filter(|(_, join)| is_clear(join))
+                && let Some(stray) = self.strays.remove(serial)
             {
                 self.bytes -= stray.exchange.memory();
                 taken.push((stray, join));
@@ -369,11 +400,8 @@ impl Paths {
                 ready.extend(self.tell_inner(id, now));
                 self.forget(id);
                 self.lost_some(now);
-            } else if let Some(stray) = self.strays.pop_front() {
-                self.bytes -= stray.exchange.memory();
-                if !stray.was_told {
-                    ready.push(alone(stray.exchange));
-                }
+            } else if let Some((serial, _)) = self.strays.oldest() {
+                ready.extend(self.drop_stray(serial));
             } else if let Some((_, id)) = self.heard.pop_front() {
                 // What is left was told, and is remembered for an outer exchange that is still running.
                 self.forget(id);
@@ -386,6 +414,9 @@ impl Paths {
 
     fn forget(&mut self, id: Ulid) {
         if let Some(open) = self.open.remove(&id) {
+            if let Some(serial) = open.waits {
+                self.outers.remove(serial);
+            }
             self.bytes -= open.exchanges.iter().map(|(exchange, _)| exchange.memory()).sum::<usize>();
         }
     }

@@ -263,6 +263,9 @@ fn beside(left: &str, right: &str, width: usize) -> String {
 
 /// A piece of evidence in at most `most` lines, the later ones hanging.
 fn evidence_rows(text: &str, most: usize) -> Vec<String> {
+    if most == 0 {
+        return Vec::new();
+    }
     let text = printable(text);
     // What fits is left as it is: columns are made of spaces.
     if text.chars().count() <= WIDTH - 6 {
