@@ -8,11 +8,11 @@
 
 mod marked;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::exchange::Exchange;
@@ -58,6 +58,10 @@ impl Request {
     pub fn alone(exchange: Box<Exchange>) -> Self {
         let seen = Seen { exchange: exchange.into(), parent: None, was_told: false, running: 0, is_certain: true };
         Request { seen: vec![seen] }
+    }
+
+    fn memory(&self) -> usize {
+        self.seen.iter().map(|seen| seen.exchange.memory()).sum()
     }
 }
 
@@ -105,6 +109,10 @@ pub struct Paths {
     bytes: usize,
     /// Until when an exchange may be missing because the queue was full.
     lossy_until: Option<Instant>,
+    /// Outer exchanges that wait for inner ones, by when they began.
+    waiting: BTreeSet<(Timestamp, Ulid)>,
+    /// What is settled while one that began before waits: the rules learn from one request for the next, in their order.
+    settled: BTreeMap<(Timestamp, Ulid), Request>,
     /// The taps to which hop headers have come through the hop before them.
     reached: HashSet<usize>,
 }
@@ -139,6 +147,8 @@ impl Paths {
             heard: VecDeque::new(),
             bytes: 0,
             lossy_until: None,
+            waiting: BTreeSet::new(),
+            settled: BTreeMap::new(),
             reached: HashSet::new(),
         }
     }
@@ -181,9 +191,33 @@ impl Paths {
                 && let Some((outer, _)) = open.exchanges.iter().find(|(outer, _)| outer.tap.position.index == 0)
             {
                 open.waits = Some(self.outers.push(Marks::of(outer), id));
+                self.waiting.insert((outer.time, id));
             }
         }
         self.make_room(now, &mut ready);
+        self.in_order(ready)
+    }
+
+    /// Keeps back what began behind a request that waits; gives what can be told.
+    fn in_order(&mut self, requests: Vec<Request>) -> Vec<Request> {
+        let mut ready = Vec::new();
+        for request in requests {
+            match request.seen.first().map(|first| &first.exchange) {
+                Some(first) if first.tap.position.index == 0 && !self.waiting.is_empty() => {
+                    self.bytes += request.memory();
+                    self.settled.insert((first.time, first.id), request);
+                }
+                _ => ready.push(request),
+            }
+        }
+        while let Some(entry) = self.settled.first_entry() {
+            if self.waiting.first().is_some_and(|waiting| waiting < entry.key()) {
+                break;
+            }
+            let request = entry.remove();
+            self.bytes -= request.memory();
+            ready.push(request);
+        }
         ready
     }
 
@@ -239,7 +273,7 @@ impl Paths {
         while let Some((serial, _)) = self.strays.oldest().filter(|(_, stray)| is_due(stray.since, REMEMBER)) {
             ready.extend(self.drop_stray(serial));
         }
-        ready
+        self.in_order(ready)
     }
 
     /// All that waits, since nothing more will come.
@@ -252,7 +286,7 @@ impl Paths {
         while let Some((serial, _)) = self.strays.oldest() {
             ready.extend(self.drop_stray(serial));
         }
-        ready
+        self.in_order(ready)
     }
 
     /// Forgets a stray; gives it where it was not told yet.
@@ -268,9 +302,7 @@ impl Paths {
             return None;
         }
         let mut open = self.open.remove(&id)?;
-        if let Some(serial) = open.waits {
-            self.outers.remove(serial);
-        }
+        self.end_waiting(&open, id);
         self.bytes -= open.exchanges.iter().map(|(exchange, _)| exchange.memory()).sum::<usize>();
         open.exchanges.sort_by_key(|(exchange, _)| (exchange.tap.position.index, exchange.time));
         let is_lossless = self.lossy_until.is_none_or(|until| now > until);
@@ -393,7 +425,7 @@ impl Paths {
     }
 
     fn make_room(&mut self, now: Instant, ready: &mut Vec<Request>) {
-        while self.bytes > MOST_BYTES || self.open.len() > MOST || self.strays.len() > MOST {
+        while self.bytes > MOST_BYTES || self.open.len() + self.settled.len() > MOST || self.strays.len() > MOST {
             if let Some((_, id)) = self.graces.pop_front() {
                 ready.extend(self.settle(id, now));
             } else if let Some((_, id)) = self.holds.pop_front() {
@@ -414,10 +446,16 @@ impl Paths {
 
     fn forget(&mut self, id: Ulid) {
         if let Some(open) = self.open.remove(&id) {
-            if let Some(serial) = open.waits {
-                self.outers.remove(serial);
-            }
+            self.end_waiting(&open, id);
             self.bytes -= open.exchanges.iter().map(|(exchange, _)| exchange.memory()).sum::<usize>();
+        }
+    }
+
+    fn end_waiting(&mut self, open: &Open, id: Ulid) {
+        if let Some(serial) = open.waits {
+            self.outers.remove(serial);
+            let outers = open.exchanges.iter().filter(|(outer, _)| outer.tap.position.index == 0);
+            outers.for_each(|(outer, _)| drop(self.waiting.remove(&(outer.time, id))));
         }
     }
 }
@@ -549,6 +587,21 @@ mod tests {
         assert_eq!(requests[0].seen.len(), 2);
         assert_eq!(requests[0].seen[1].parent, Some((0, Join::Likeness)));
         assert_eq!(paths.bytes, 0);
+    }
+
+    #[test]
+    fn what_began_first_is_told_first() {
+        let now = Instant::now();
+        let mut paths = Paths::new(2);
+        let ([first, _], [mut edge, app]) = (pair(1, true), pair(2, true));
+        edge.time += SignedDuration::from_millis(1);
+        // The gateway answers the first one itself, and the second one comes through.
+        assert!(paths.add(first, now).is_empty());
+        assert!(paths.add(app, now).is_empty());
+        assert!(paths.add(edge, now).is_empty());
+        assert!(paths.due(now + GRACE / 2).is_empty());
+        assert_eq!(told(&paths.due(now + GRACE)), [(1, true), (2, true)]);
+        assert_eq!((paths.bytes, paths.waiting.len(), paths.settled.len()), (0, 0, 0));
     }
 
     #[test]

@@ -51,12 +51,19 @@ struct Shared {
     bytes: AtomicUsize,
     most_bytes: usize,
     dropped: AtomicU64,
+    /// Arrivals for which there was no room.
+    unsaid: AtomicU64,
 }
 
 /// A queue of at most `exchanges` exchanges that together take at most `bytes` bytes.
 pub fn bounded(exchanges: usize, bytes: usize) -> (Outlet, Inlet, Losses) {
     let (sender, receiver) = sync_channel(exchanges);
-    let shared = Arc::new(Shared { bytes: AtomicUsize::new(0), most_bytes: bytes, dropped: AtomicU64::new(0) });
+    let shared = Arc::new(Shared {
+        bytes: AtomicUsize::new(0),
+        most_bytes: bytes,
+        dropped: AtomicU64::new(0),
+        unsaid: AtomicU64::new(0),
+    });
     let outlet = Outlet { sender, shared: shared.clone() };
     (outlet, Inlet { receiver, shared: shared.clone() }, Losses(shared))
 }
@@ -76,10 +83,11 @@ impl Outlet {
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Says that an announced request arrived. Where the queue is full, the exchange itself will most likely be lost as
-    /// well, and counted.
+    /// Says that an announced request arrived, or counts that it could not be said.
     pub fn arrived(&self, arrival: Arrival) {
-        let _ = self.sender.try_send(Passed::Arrival(arrival));
+        if self.sender.try_send(Passed::Arrival(arrival)).is_err() {
+            self.shared.unsaid.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -128,5 +136,10 @@ impl Losses {
     /// How many exchanges were dropped so far.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How often something was lost so far, exchanges and news of arrivals: when this grows, what is not here may have been.
+    pub fn all(&self) -> u64 {
+        self.dropped() + self.0.unsaid.load(Ordering::Relaxed)
     }
 }

@@ -46,7 +46,7 @@ impl Teller {
         let mut paths = Paths::new(self.taps.len());
         let mut flushed = Instant::now();
         let mut is_busy = false;
-        let mut dropped = 0;
+        let mut lost = 0;
         loop {
             let mut next = inlet.try_next();
             if matches!(next, Next::Nothing) {
@@ -66,8 +66,8 @@ impl Teller {
                 Next::Exchange(exchange) => {
                     is_busy = true;
                     let now = Instant::now();
-                    if self.losses.dropped() > dropped {
-                        dropped = self.losses.dropped();
+                    if self.losses.all() > lost {
+                        lost = self.losses.all();
                         paths.lost_some(now);
                     }
                     self.tell_all(paths.add(exchange, now));
@@ -78,8 +78,8 @@ impl Teller {
                 Next::Closed => {
                     self.tell_all(paths.rest(Instant::now()));
                     let distrusted = self.hops.as_ref().map_or(0, |hops| hops.distrusted());
-                    let lost = Lost { exchanges: self.losses.dropped(), distrusted_hop_headers: distrusted };
-                    return self.sinks.finish(began.elapsed(), &lost);
+                    let sum = Lost { exchanges: self.losses.dropped(), distrusted_hop_headers: distrusted };
+                    return self.sinks.finish(began.elapsed(), &sum);
                 }
             }
         }

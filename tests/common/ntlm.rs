@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::client::Client;
 use super::head::{Head, answer};
 use super::origin::Origin;
 
@@ -66,6 +67,43 @@ pub fn origin(accept: bool) -> Origin {
             conn.write(&reply);
         }
     })
+}
+
+/// A backend that believes whatever comes on a connection on which somebody has logged in, as servers of NTLM do.
+pub fn careless_site() -> Origin {
+    Origin::start(|conn| {
+        let (mut challenged, mut is_in) = (false, false);
+        while let Some(head) = conn.read_head() {
+            let reply = match sent_type(&head) {
+                Some(1) => {
+                    challenged = true;
+                    answer("401 Unauthorized", &[&format!("WWW-Authenticate: NTLM {}", type_2())], "")
+                }
+                Some(3) if challenged => {
+                    is_in = true;
+                    answer("200 OK", &[], "hello\n")
+                }
+                None if is_in => answer("200 OK", &[], "hello\n"),
+                _ => answer("401 Unauthorized", &["WWW-Authenticate: NTLM"], ""),
+            };
+            conn.write(&reply);
+        }
+    })
+}
+
+/// Sends a request with the NTLM message of that number, or with none, and gives the status of the answer.
+pub fn ask(client: &mut Client, message: Option<u8>) -> u16 {
+    let field = message.map_or_else(String::new, |number| {
+        let bytes = [b"NTLMSSP\0", &[number, 0, 0, 0][..], &[0x42; 40]].concat();
+        format!("Authorization: NTLM {}\r\n", STANDARD.encode(bytes))
+    });
+    client.send(format!("GET /site HTTP/1.1\r\nHost: site.example\r\n{field}\r\n"));
+    client.read_response().0.status()
+}
+
+/// A whole handshake on one connection, with the status of each answer.
+pub fn handshake(client: &mut Client) -> [u16; 3] {
+    [None, Some(1), Some(3)].map(|message| ask(client, message))
 }
 
 fn sent_type(head: &Head) -> Option<u32> {

@@ -151,7 +151,8 @@ impl Way {
                 |name: &str| change[name].as_str().unwrap_or_else(|| panic!("no {name} in {change:#}")).to_owned();
             format!("{} {} {}", word("in"), word("name"), word("change"))
         };
-        changes.iter().filter(|change| change["kind"] != "plumbing").map(text).collect()
+        // That all names are spelled in another way is worth a look, though nothing may come of it.
+        changes.iter().filter(|change| change["kind"] != "plumbing" || change["name"] == "*").map(text).collect()
     }
 
     /// The change of that name and side, in words.

@@ -1,7 +1,7 @@
 //! Names of header fields came out of a hop in other letters.
 
 use super::{Topic, Verdict, at, backend, by_join, side_by_side, with_answers, with_fix, with_hop};
-use crate::hops::{Change, Crossing, Difference, Kind, Side};
+use crate::hops::{Change, Crossing, Difference, Kind, NameCase, Side};
 use crate::memory::Memory;
 use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
@@ -56,8 +56,16 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
     };
     let found = side_by_side(found.at(at(crossing)), crossing, difference);
     let found = with_hop(with_answers(found, crossing), crossing, &[difference]);
-    Some(with_fix(found.at(at(crossing)), crossing, Topic::NameCase, None))
+    let general = match &difference.change {
+        Change::Recased { all: true, to: NameCase::Lower } => Some(LOWER),
+        _ => None,
+    };
+    Some(with_fix(found.at(at(crossing)), crossing, Topic::NameCase, general))
 }
+
+/// What to do where the gateway does not say which of those that write all names so it is.
+const LOWER: &str = "In the application, look the name up without regard to case. Until then, have the gateway keep the \
+    spelling: HAProxy with `h1-case-adjust` and `option h1-case-adjust-bogus-server`, Envoy with a `header_key_format`.";
 
 fn is_recased(difference: &Difference) -> bool {
     let is_about_it = matches!(difference.kind, Kind::Credentials | Kind::Cookie) || difference.name == "*";
