@@ -454,8 +454,9 @@ impl Paths {
     fn end_waiting(&mut self, open: &Open, id: Ulid) {
         if let Some(serial) = open.waits {
             self.outers.remove(serial);
-            let outers = open.exchanges.iter().filter(|(outer, _)| outer.tap.position.index == 0);
-            outers.for_each(|(outer, _)| drop(self.waiting.remove(&(outer.time, id))));
+            for (outer, _) in open.exchanges.iter().filter(|(outer, _)| outer.tap.position.index == 0) {
+                self.waiting.remove(&(outer.time, id));
+            }
         }
     }
 }

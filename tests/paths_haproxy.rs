@@ -125,9 +125,9 @@ fn names_in_lower_case_before_a_strict_backend() {
 
     let way = path.way(1);
     way.assert_changes(&["answer * recased", "request * recased"]);
-    let finding = way.assert_beside("header-name-recased");
-    assert_eq!((&finding["severity"], &finding["certainty"]), (&"info".into(), &"possible".into()));
-    assert!(finding["fix"].as_str().unwrap().contains("h1-case-adjust"), "{finding:#}");
+    way.assert_verdict("header-name-recased", "warning", "likely", "hop:edge>app").assert_fix("h1-case-adjust");
+    way.assert_evidence(&["edge in", "X-Api-Key: key#"]).assert_evidence(&["app  in", "x-api-key: key#"]);
+    way.assert_evidence(&["hop", "HAProxy"]);
     assert!(origin.received_text().contains(&format!("\r\nx-api-key: {API_KEY}\r\n")));
 }
 

@@ -54,8 +54,12 @@ impl Diagnoser {
         }
         let mut whole = Diagnosis { is_refusal: views.first().is_some_and(View::is_refused), ..Diagnosis::default() };
         for (at, diagnosis) in each.iter_mut().enumerate() {
-            let touching = found.iter().filter(|(_, exchanges)| exchanges.contains(&at));
-            diagnosis.findings.extend(touching.map(|(finding, _)| finding.clone()));
+            let touching: Vec<&Finding> =
+                found.iter().filter(|(_, exchanges)| exchanges.contains(&at)).map(|(finding, _)| finding).collect();
+            // Who saw both sides knows more than who saw one.
+            let is_known_better = |own: &Finding| touching.iter().any(|other| other.rule.name == own.rule.name);
+            diagnosis.findings.retain(|own| !is_known_better(own));
+            diagnosis.findings.extend(touching.into_iter().cloned());
             diagnosis.findings = order(drop_superseded(std::mem::take(&mut diagnosis.findings)));
             for finding in &diagnosis.findings {
                 let is_new = !whole.findings.iter().any(|known: &Finding| known.rule.name == finding.rule.name);

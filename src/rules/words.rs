@@ -116,6 +116,14 @@ pub(super) fn says_none_came(view: &View<'_>) -> Option<&'static str> {
     BY_HAND.iter().find(|phrase| text.contains(**phrase)).copied()
 }
 
+/// The words of the answer that say that no credentials came, whoever wrote them.
+pub(super) fn none_came(view: &View<'_>) -> Option<&'static str> {
+    match said(view) {
+        Some(said) => (said.meaning == Meaning::NoCredentials).then_some(said.phrase),
+        None => says_none_came(view),
+    }
+}
+
 /// Larger bodies are documents, in which such words can stand for other reasons.
 const LARGEST_BODY: u64 = 4096;
 

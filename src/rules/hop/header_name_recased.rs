@@ -1,23 +1,24 @@
 //! Names of header fields came out of a hop in other letters.
 
-use super::{Topic, Verdict, at, backend, by_join, side_by_side, with_answers, with_fix, with_hop};
-use crate::hops::{Change, Crossing, Difference, Kind, NameCase, Side};
+use super::{Topic, Verdict, at, backend, by_join, with_answers, with_fix, with_hop};
+use crate::hops::{Change, Crossing, Difference, Message, NameCase, Side};
 use crate::memory::Memory;
-use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec, evidence, words};
 
 /// The rule.
 pub static RULE: Rule = Rule {
     name: "header-name-recased",
     family: Family::Hop,
-    severity: Severity::Info,
+    severity: Severity::Warning,
     title: "A header's name changed case between two taps",
     why: "Names of header fields are compared without regard to case, so a gateway may spell them as it likes, and over \
           HTTP/2 they have to be in lower case. An application that looks a name up letter by letter does not find it then. \
           That is the application's fault, and shows only behind such a gateway.",
     fix: "In the application, look the name up without regard to case. Until then, have the gateway keep the spelling.",
     spec: &[Spec::rfc(9110, "5.1")],
-    supersedes: &[],
+    supersedes: &["credentials-reported-missing", "credentials-rejected", "refusal-origin"],
     examples: &[
+        Example::fires("the backend says that no key came", MISSED),
         Example::fires_beside("all names in lower case", ALL),
         Example::fires_beside("one name in other letters", ONE),
         Example::quiet("the backend is content", CONTENT),
@@ -31,46 +32,79 @@ fn check(crossing: &Crossing<'_>, _: &Memory) -> Vec<Finding> {
 }
 
 fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
-    // What was not sent can't be looked up in the wrong letters.
-    if backend(crossing) != Verdict::Refused || crossing.outer.credentials.is_empty() {
+    if backend(crossing) != Verdict::Refused {
         return None;
     }
     let attempt = crossing.last()?;
-    let difference = attempt.differences.iter().find(|difference| is_recased(difference))?;
-    let certainty = by_join(attempt.join).min(Certainty::Possible);
+    // What was not sent can't be looked up in the wrong letters.
+    let sent = crossing.outer.credentials.iter().find(|sent| sent.place.id() == "header")?;
+    let difference = attempt.differences.iter().find(|difference| is_recased(difference, &sent.name))?;
+    let line = |message: &Message| {
+        let line = message.fields.iter().find(|line| line.name.eq_ignore_ascii_case(&sent.name))?;
+        Some(format!("{}: {}", line.name, sent.label))
+    };
+    let (before, behind) = (line(&crossing.outer.request)?, line(&attempt.inner.request)?);
+    let is_missed = crossing.outer.view.is_some_and(|view| words::none_came(view).is_some());
+    // That the backend saw none although it arrived makes the spelling a likely cause; that it refused, only a possible one.
+    let (severity, certainty) =
+        if is_missed { (Severity::Warning, Certainty::Likely) } else { (Severity::Info, Certainty::Possible) };
     let (outer, inner) = (&crossing.outer.tap, crossing.inner_tap);
-    let (found, header) = match &difference.change {
+    let summary = format!("{} arrived, but its name changed case between {outer} and {inner}", sent.name);
+    let width = outer.len().max(inner.len());
+    let found = RULE
+        .found(by_join(attempt.join).min(certainty), summary)
+        .severity(severity)
+        .at(at(crossing))
+        .header(&sent.name.to_ascii_lowercase())
+        .because(evidence::clip(&format!("{outer:<width$} in   {before}")))
+        .because(evidence::clip(&format!("{inner:<width$} in   {behind}")));
+    let found = match &difference.change {
         Change::Recased { all: true, to } => {
-            let summary = format!("all names of header fields are {} at {inner}, and were not at {outer}", to.text());
-            (RULE.found(certainty, summary), None)
+            let count = attempt.inner.request.fields.len();
+            found.because(format!("all {count} names are {} at {inner}", to.text()))
         }
-        Change::Recased { to, .. } => {
-            let summary = format!("{} is {} at {inner}, and was not at {outer}", difference.name, to.text());
-            (RULE.found(certainty, summary), Some(difference.name.as_str()))
-        }
-        _ => return None,
+        _ => found,
     };
-    let found = match header {
-        Some(name) => found.header(name),
-        None => found,
-    };
-    let found = side_by_side(found.at(at(crossing)), crossing, difference);
     let found = with_hop(with_answers(found, crossing), crossing, &[difference]);
+    let found =
+        found.at(at(crossing)).because("legal: names are compared without regard to case, so the application errs");
     let general = match &difference.change {
         Change::Recased { all: true, to: NameCase::Lower } => Some(LOWER),
         _ => None,
     };
-    Some(with_fix(found.at(at(crossing)), crossing, Topic::NameCase, general))
+    Some(with_fix(found, crossing, Topic::NameCase, general))
 }
 
 /// What to do where the gateway does not say which of those that write all names so it is.
 const LOWER: &str = "In the application, look the name up without regard to case. Until then, have the gateway keep the \
     spelling: HAProxy with `h1-case-adjust` and `option h1-case-adjust-bogus-server`, Envoy with a `header_key_format`.";
 
-fn is_recased(difference: &Difference) -> bool {
-    let is_about_it = matches!(difference.kind, Kind::Credentials | Kind::Cookie) || difference.name == "*";
+fn is_recased(difference: &Difference, name: &str) -> bool {
+    let is_about_it = difference.name.eq_ignore_ascii_case(name) || difference.name == "*";
     difference.side == Side::Request && is_about_it && matches!(difference.change, Change::Recased { .. })
 }
+
+const MISSED: &str = r#"* tap edge
+> GET /orders HTTP/1.1
+> Host: api.example
+> User-Agent: curl/8.5.0
+> X-Api-Key: kX81mQ02pLz7Rt55
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: ApiKey realm="orders"
+< Content-Type: text/plain
+<
+< missing api key
+* tap app
+> GET /orders HTTP/1.1
+> host: api.example
+> user-agent: curl/8.5.0
+> x-api-key: kX81mQ02pLz7Rt55
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: ApiKey realm="orders"
+< Content-Type: text/plain
+<
+< missing api key
+"#;
 
 const ALL: &str = r#"* tap edge
 > GET /orders HTTP/1.1

@@ -3,8 +3,10 @@
 use crate::auth::Scheme;
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
+use crate::hops::{Crossing, Kind, Side};
 use crate::memory::Memory;
 use crate::rules::evidence::{called, clip, with_answer, with_credentials};
+use crate::rules::hop::{Verdict, backend, by_join, with_hop};
 use crate::rules::words::{self, Meaning, Words};
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
@@ -24,10 +26,11 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("Django never saw the token", DJANGO),
         Example::fires("a bare challenge where the server usually says what is wrong", BARE),
+        Example::fires("a second tap saw the token arrive", ARRIVED),
         Example::quiet("nothing was sent, and the server says so", NONE),
         Example::quiet("the same words under a success", SUCCESS),
     ],
-    check: Check::Exchange(check),
+    check: Check::Both(check, check_hop),
 };
 
 const DJANGO: &str = r#"> GET /api/orders/ HTTP/1.1
@@ -35,6 +38,26 @@ const DJANGO: &str = r#"> GET /api/orders/ HTTP/1.1
 > Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 < HTTP/1.1 401 Unauthorized
 < Server: Apache
+< Content-Type: application/json
+< WWW-Authenticate: Bearer realm="api"
+<
+< {"detail":"Authentication credentials were not provided."}
+"#;
+
+const ARRIVED: &str = r#"* tap edge
+> GET /api/orders/ HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 401 Unauthorized
+< Content-Type: application/json
+< WWW-Authenticate: Bearer realm="api"
+<
+< {"detail":"Authentication credentials were not provided."}
+* tap app
+> GET /api/orders/ HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 401 Unauthorized
 < Content-Type: application/json
 < WWW-Authenticate: Bearer realm="api"
 <
@@ -105,6 +128,36 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     }
     Vec::new()
 }
+
+fn check_hop(crossing: &Crossing<'_>, _: &Memory) -> Vec<Finding> {
+    check_way(crossing).into_iter().collect()
+}
+
+/// Where a tap behind the hop saw the credentials arrive as they were sent, they got lost within the application.
+fn check_way(crossing: &Crossing<'_>) -> Option<Finding> {
+    let view = crossing.outer.view?;
+    let attempt = crossing.last()?;
+    let offered = view.main_credentials().filter(|offered| offered.place != OfferedIn::ProxyAuthorization)?;
+    let phrase = words::none_came(view).filter(|_| !is_of_other_scheme(view, offered))?;
+    let is_touched = attempt
+        .differences
+        .iter()
+        .any(|difference| difference.side == Side::Request && difference.kind == Kind::Credentials);
+    let has_arrived = attempt.inner.credentials.iter().any(|arrived| arrived.name.eq_ignore_ascii_case(&offered.name));
+    if is_touched || !has_arrived || backend(crossing) != Verdict::Refused {
+        return None;
+    }
+    let inner = crossing.inner_tap;
+    let summary =
+        format!("{} arrived at {inner} as it was sent, and the backend says that none came", called(view, offered));
+    let found = RULE.found(by_join(attempt.join).min(Certainty::Likely), summary).header(&offered.name).at(At::Backend);
+    let found = with_answer(with_credentials(found, view, offered), view).because(format!("text: {}", clip(phrase)));
+    Some(with_hop(found, crossing, &[]).at(At::Backend).fix(BEHIND))
+}
+
+const BEHIND: &str = "The gateway has nothing to do with it. Look behind the inner tap: at a web server that does not give the \
+    header to the application (`CGIPassAuth`, `WSGIPassAuthorization`), at the middleware before the check, and at the \
+    name and the scheme under which the code looks for it.";
 
 fn by_text(view: &View<'_>, offered: &Offered, said: &Words) -> Finding {
     let summary = format!("{} went out, and {} says that none came", called(view, offered), said.product);
