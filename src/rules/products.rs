@@ -194,7 +194,7 @@ const FIXES: &[Fix] = &[
     (
         Product::Nginx,
         Topic::FieldRemoved,
-        "nginx forwards this header unless told not to. In the location that proxies to the backend, look for `proxy_set_header … \"\";` with its name and for `proxy_pass_request_headers off;`, and delete it. A location with a proxy_set_header of its own inherits none from above: repeat there what is needed.",
+        "nginx forwards this header unless told not to. In the location that proxies to the backend, look for `proxy_set_header … \"\";` with its name, and delete it. A location with a proxy_set_header of its own inherits none from above.",
         "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header",
     ),
     (
