@@ -11,6 +11,7 @@
 //! and the first two segments of the path, with identifiers folded to one.
 
 mod hops;
+mod outcomes;
 mod route;
 mod table;
 
@@ -25,6 +26,8 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
 use crate::hops::Crossing;
 pub use hops::Hops;
+use outcomes::Outcomes;
+pub use outcomes::{Answers, Nonce, Outcome};
 use route::Route;
 use table::Table;
 
@@ -49,6 +52,7 @@ pub struct Memory {
     /// Where and under which realm a refusal once said in `error` what was wrong with a Bearer token.
     bearer_errors: Table<u64, ()>,
     hops: Hops,
+    outcomes: Outcomes,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -57,6 +61,7 @@ impl Default for Memory {
     fn default() -> Self {
         Memory {
             hops: Hops::default(),
+            outcomes: Outcomes::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -229,8 +234,24 @@ impl Memory {
         (redirect.path == fingerprint(view, view.path())).then_some(redirect)
     }
 
+    /// How this exchange's credential fared before with its method on its route, the oldest first.
+    pub fn outcomes_here(&self, view: &View<'_>) -> &[Outcome] {
+        self.outcomes.here(view)
+    }
+
+    /// Where the nonce came from that this exchange's Digest credentials were made with.
+    pub fn nonce_sent(&self, view: &View<'_>) -> Option<Nonce> {
+        self.outcomes.nonce(view)
+    }
+
+    /// What this exchange's route answered before to its method.
+    pub fn answers_here(&self, view: &View<'_>) -> Answers {
+        self.outcomes.answers(view)
+    }
+
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
+        self.outcomes.learn(view);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,

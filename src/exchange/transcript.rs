@@ -22,6 +22,7 @@
 //! | `* client tls` | the client's connection is TLS; `* client tls certificate`: with a certificate of its own |
 //! | `* client plain` | it is not, which is so from the start |
 //! | `* upstream URL` | the tap's upstream |
+//! | `* upstream addr 10.0.0.1:80` | the address that the tap found for it |
 //! | `* tap NAME` | what follows was seen at that tap; the one that is named first is the first on the path. What a later tap saw belongs to the exchange before it at the tap before |
 //! | `* unannounced` | the next exchange at a later tap came without a hop header |
 //! | `* new connection` | on another connection than the exchange before |
@@ -95,6 +96,7 @@ struct Reader {
     /// The taps by name, in the order of the path, each with its client's side while another one is written about.
     taps: Vec<(String, ClientSide)>,
     announced: bool,
+    upstream_addr: Option<SocketAddr>,
 }
 
 impl Reader {
@@ -117,6 +119,7 @@ impl Reader {
             tap: Arc::new(tap("http://127.0.0.1:3000")),
             taps,
             announced: true,
+            upstream_addr: None,
         }
     }
 
@@ -168,6 +171,10 @@ impl Reader {
             }
             ("upstream", url) if url.starts_with("http://") || url.starts_with("https://") => {
                 self.tap = Arc::new(Tap { name: self.tap.name.clone(), position: self.tap.position, ..tap(url) });
+            }
+            ("upstream", _) if rest.starts_with("addr ") => {
+                let addr = rest.strip_prefix("addr ").and_then(|addr| addr.trim().parse().ok());
+                self.upstream_addr = Some(addr.ok_or_else(|| format!("`{rest}` is no address with a port"))?);
             }
             ("new", "connection") => self.new_connection(),
             ("tap", name) => self.go_to(name)?,
@@ -268,7 +275,7 @@ impl Reader {
             tap: self.tap.clone(),
             client: self.client.clone(),
             upstream: UpstreamSide {
-                addr: None,
+                addr: self.upstream_addr,
                 connection: Some(self.client.connection),
                 reused: false,
                 tls: self.tap.upstream_url.starts_with("https://").then(|| Arc::new(tls(true))),

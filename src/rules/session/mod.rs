@@ -1,3 +1,4 @@
 //! What shows only over several requests.
 
 pub mod cached_refusal;
+pub mod replica_disagreement;
