@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use super::canaries::BEARER_TOKEN;
+use super::canaries::{BEARER_TOKEN, assert_secret_absent};
 use super::head::answer;
 use super::origin::Origin;
 use super::record::{findings, verdict};
@@ -52,6 +52,42 @@ pub fn bearer() -> String {
     format!("Authorization: Bearer {BEARER_TOKEN}")
 }
 
+/// A backend that takes whatever comes.
+pub fn fine() -> Origin {
+    Origin::reply(answer("200 OK", &["Content-Type: text/plain"], "fine\n"))
+}
+
+/// The host for which requests are signed.
+pub const SIGNED_HOST: &str = "bucket.example:9000";
+
+/// The signature of a request to S3, which nobody verifies.
+pub const SIGNATURE: &str = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7";
+
+/// The headers of a request to S3 that is signed for [`SIGNED_HOST`], with these fields covered beside the host.
+pub fn signed(covered: &str) -> [String; 3] {
+    [
+        format!("Host: {SIGNED_HOST}"),
+        "X-Amz-Date: 20261126T120000Z".to_owned(),
+        format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261126/us-east-1/s3/aws4_request, \
+             SignedHeaders=host;{covered}, Signature={SIGNATURE}"
+        ),
+    ]
+}
+
+/// A store that computes the signature over what arrived: it comes to another result where host or target are not those
+/// of the client.
+pub fn store(target: &'static str) -> Origin {
+    Origin::serve(move |head| match (head.get("host"), head.target()) {
+        (Some(host), arrived) if host == SIGNED_HOST && arrived == target => answer("200 OK", &[], "fine\n"),
+        _ => answer(
+            "403 Forbidden",
+            &["Content-Type: application/xml"],
+            "<Error><Code>SignatureDoesNotMatch</Code></Error>",
+        ),
+    })
+}
+
 /// A port that nobody else gets while this is there, and on which who shares it may listen.
 pub struct ReservedPort(Socket);
 
@@ -94,6 +130,14 @@ impl<G: Gateway> Path<G> {
     /// Where clients are pointed at, with `path` behind it.
     pub fn url(&self, path: &str) -> String {
         self.tap.url(path)
+    }
+
+    /// Fails if the program wrote this anywhere; the secrets of all tests are looked for in any case.
+    #[track_caller]
+    pub fn assert_absent(&self, secret: &str) {
+        assert_secret_absent(secret, &self.tap.stdout());
+        assert_secret_absent(secret, &self.tap.stderr());
+        assert_secret_absent(secret, &std::fs::read_to_string(self.tap.record_file()).unwrap());
     }
 
     /// The only request, which arrived `arrived` times at the inner tap.
