@@ -4,9 +4,13 @@
 //! for those of which it is known, or likely, that they are still to come. What is told by then is told together. All of
 //! it is bounded: where too much waits, the oldest is told as it stands.
 //!
+//! One client's requests are told in the order in which they ended, or what is remembered of a client would be of its
+//! future: the 401 of a gateway, behind which something might still arrive, waits longer than the 200 that follows it.
+//!
 //! Nothing here looks at a clock; whoever calls says how late it is.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,6 +97,8 @@ pub struct Paths {
     /// Paths by when their outer exchange came, and by when their first inner one did.
     graces: VecDeque<(Instant, Ulid)>,
     holds: VecDeque<(Instant, Ulid)>,
+    /// Each client's paths whose outer exchange came and was not told, by when it came.
+    turns: HashMap<IpAddr, VecDeque<Ulid>>,
     /// All paths by when they were first heard of.
     heard: VecDeque<(Instant, Ulid)>,
     bytes: usize,
@@ -124,6 +130,7 @@ impl Paths {
             strays: VecDeque::new(),
             graces: VecDeque::new(),
             holds: VecDeque::new(),
+            turns: HashMap::new(),
             heard: VecDeque::new(),
             bytes: 0,
             lossy_until: None,
@@ -161,11 +168,35 @@ impl Paths {
     pub fn add(&mut self, exchange: Box<Exchange>, now: Instant) -> Vec<Request> {
         let id = exchange.path.id;
         let mut ready: Vec<Request> = self.keep(exchange, now).into_iter().collect();
-        if self.open.get(&id).is_some_and(|open| open.has_outer && is_complete(open)) {
-            ready.extend(self.settle(id, now));
+        if let Some(client) = self.open.get(&id).and_then(client_of) {
+            self.take_turns(client, now, &mut ready);
         }
         self.make_room(now, &mut ready);
         ready
+    }
+
+    /// What is complete of a client's requests, as far as no earlier one of them waits.
+    fn take_turns(&mut self, client: IpAddr, now: Instant, ready: &mut Vec<Request>) {
+        while let Some(id) = self.turns.get(&client).and_then(|turns| turns.front().copied()) {
+            if self.open.get(&id).is_some_and(|open| !is_complete(open)) {
+                return;
+            }
+            match self.settle(id, now) {
+                Some(request) => ready.push(request),
+                None => self.end_turn(client, id),
+            }
+        }
+    }
+
+    fn end_turn(&mut self, client: IpAddr, id: Ulid) {
+        let Some(turns) = self.turns.get_mut(&client) else { return };
+        // It is the first one, but where there was no room to wait for it.
+        if let Some(at) = turns.iter().position(|waiting| *waiting == id) {
+            turns.remove(at);
+        }
+        if turns.is_empty() {
+            self.turns.remove(&client);
+        }
     }
 
     /// Takes an exchange in; gives it back as a request where no other tap can have seen it.
@@ -181,11 +212,13 @@ impl Paths {
             self.strays.push_back(Stray { since: now, exchange, marks, was_told: false });
         } else {
             let id = exchange.path.id;
+            let client = exchange.client.addr.ip();
             let open = self.open(id, now);
             let is_first = open.exchanges.is_empty();
             open.exchanges.push((exchange, false));
             open.has_outer |= is_outer;
             if is_outer {
+                self.turns.entry(client).or_default().push_back(id);
                 self.graces.push_back((now, id));
             } else if is_first {
                 self.holds.push_back((now, id));
@@ -199,7 +232,11 @@ impl Paths {
         let is_due = |since: Instant, patience: Duration| now.saturating_duration_since(since) >= patience;
         let mut ready = Vec::new();
         while let Some((_, id)) = self.graces.pop_front_if(|(since, _)| is_due(*since, GRACE)) {
+            let client = self.open.get(&id).and_then(client_of);
             ready.extend(self.settle(id, now));
+            if let Some(client) = client {
+                self.take_turns(client, now, &mut ready);
+            }
         }
         while let Some((_, id)) = self.holds.pop_front_if(|(since, _)| is_due(*since, HOLD)) {
             ready.extend(self.tell_inner(id, now));
@@ -236,6 +273,9 @@ impl Paths {
             return None;
         }
         let mut open = self.open.remove(&id)?;
+        if let Some(client) = client_of(&open) {
+            self.end_turn(client, id);
+        }
         self.bytes -= open.exchanges.iter().map(|(exchange, _)| exchange.memory()).sum::<usize>();
         open.exchanges.sort_by_key(|(exchange, _)| (exchange.tap.position.index, exchange.time));
         let is_lossless = self.lossy_until.is_none_or(|until| now > until);
@@ -361,6 +401,9 @@ impl Paths {
 
     fn forget(&mut self, id: Ulid) {
         if let Some(open) = self.open.remove(&id) {
+            if let Some(client) = client_of(&open) {
+                self.end_turn(client, id);
+            }
             self.bytes -= open.exchanges.iter().map(|(exchange, _)| exchange.memory()).sum::<usize>();
         }
     }
@@ -368,6 +411,12 @@ impl Paths {
 
 fn alone(exchange: Arc<Exchange>) -> Request {
     Request { seen: vec![Seen { exchange, parent: None, was_told: false, running: 0, is_certain: true }] }
+}
+
+/// Whose request it is, where its outer exchange is over.
+fn client_of(open: &Open) -> Option<IpAddr> {
+    let outer = open.exchanges.iter().find(|(exchange, _)| exchange.tap.position.index == 0);
+    outer.map(|(exchange, _)| exchange.client.addr.ip())
 }
 
 /// Whether behind each exchange that was announced something arrived and is over.
