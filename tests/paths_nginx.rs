@@ -131,7 +131,10 @@ fn a_location_with_a_header_of_its_own_inherits_none() {
     let ways = path.ways(&[1, 1]);
     ways[0].assert_changes(&["request authorization added"]).assert_healthy();
     ways[1].assert_changes(&["request host changed", "request x-real-ip added"]);
-    ways[1].assert_verdict("refusal-origin", "info", "certain", "backend");
+    ways[1].assert_verdict("auth-header-name-suspect", "warning", "likely", "unknown");
+    ways[1].assert_beside("refusal-origin");
+    let arrived = String::from_utf8(origin.received().pop().unwrap()).unwrap();
+    assert!(!arrived.contains("\r\nAuthorization:"), "{arrived}");
 }
 
 #[test]
@@ -192,8 +195,7 @@ fn a_wrong_password_is_refused_by_nginx_itself() {
     curl(&["-u", &user(WRONG_PASSWORD), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(0);
-    way.assert_verdict("credentials-rejected", "error", "likely", "hop:edge>app");
-    way.assert_evidence(&["the gateway refused by itself", "app"]);
+    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
     let who = way.assert_beside("refusal-origin");
     assert!(who["fix"].as_str().unwrap().contains("auth_basic"), "{who:#}");
     assert_eq!(origin.received_text(), "");
@@ -207,7 +209,7 @@ fn an_auth_request_that_refuses_is_a_refusal_of_nginx() {
     curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(0);
-    way.assert_verdict("credentials-rejected", "error", "likely", "hop:edge>app");
+    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
     let who = way.assert_beside("refusal-origin");
     assert!(who["fix"].as_str().unwrap().contains("auth_request"), "{who:#}");
 }
@@ -221,8 +223,11 @@ fn an_auth_request_that_refuses_past_the_inner_tap() {
 
     let way = path.way(1);
     assert_eq!(way.app[0]["request"]["target"], "/check");
-    way.assert_verdict("credentials-rejected", "error", "likely", "backend");
-    way.assert_changes(&["request :target changed", "request host changed"]);
+    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
+    way.assert_changes(&["answer content-type added", "request :target changed", "request host changed"]);
+    let who = way.assert_beside("refusal-origin");
+    assert_eq!(who["at"], "backend");
+    assert!(who["summary"].as_str().unwrap().contains("another target"), "{who:#}");
 }
 
 #[test]
@@ -232,8 +237,8 @@ fn an_auth_request_whose_service_fails() {
 
     curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(500);
 
-    let way = path.way(0);
-    way.assert_verdict("ok", "", "", "");
+    // That it has to do with credentials can't be seen.
+    path.way(0).assert_healthy();
 }
 
 #[test]
@@ -244,23 +249,13 @@ fn an_auth_request_whose_service_fails_past_the_inner_tap() {
     curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(500);
 
     let way = path.way(1);
-    way.assert_changes(&["request :target changed", "request host changed"]);
-    way.assert_verdict("ok", "", "", "");
-}
-
-#[test]
-fn an_auth_request_whose_service_forwards_its_own_refusal_as_another_status() {
-    // nginx knows 2xx, 401 and 403; whatever else the service says is a failure.
-    let origin = Origin::serve(|head| match head.target().as_str() {
-        "/check" => answer("302 Found", &["Location: https://login.example/"], ""),
-        _ => answer("200 OK", &[], "fine\n"),
-    });
-    let path = Path::start(auth_request_past_the_tap(), &origin.url());
-
-    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(500);
-
-    let way = path.way(1);
-    way.assert_verdict("ok", "", "", "");
+    way.assert_changes(&[
+        "answer content-type added",
+        "answer x-user removed",
+        "request :target changed",
+        "request host changed",
+    ]);
+    way.assert_healthy();
 }
 
 #[test]
@@ -520,8 +515,8 @@ fn a_token_that_is_moved_to_another_header() {
     let way = path.way(1);
     way.assert_hop_error("credentials-moved");
     way.assert_changes(&["request authorization renamed", "request host changed"]);
-    assert_eq!(way.change("request", "authorization")["to"], "X-Original-Authorization");
-    way.assert_evidence(&["edge in", "Authorization: Bearer token#"]);
+    way.assert_evidence(&["edge in", "  Authorization: Bearer token#"]);
+    way.assert_evidence(&["app  in", "  X-Original-Authorization: Bearer token#"]);
     assert!(!origin.received_text().contains("\r\nAuthorization:"), "{}", origin.received_text());
 }
 
@@ -543,9 +538,11 @@ fn an_own_token_leaves_the_clients_under_another_name() {
     way.assert_evidence(&["the client's own stands in X-Forwarded-Authorization"]);
 }
 
-/// The options of a tap that serves TLS.
-fn tls() -> [String; 4] {
-    ["--tls-cert".to_owned(), cert("localhost.pem"), "--tls-key".to_owned(), cert("localhost.key")]
+/// Both taps serve TLS, and the backend behind them does not.
+fn with_tls(directives: &str, origin: &Origin) -> Path {
+    let (cert, key) = (cert("localhost.pem"), cert("localhost.key"));
+    let location = format!("location / {{ proxy_pass https://@APP@; proxy_set_header Host $http_host; {directives} }}");
+    Path::start_with(&["--tls-cert", &cert, "--tls-key", &key], server(&location), &origin.url())
 }
 
 /// A backend that redirects to an address that it makes up from what it was told.
@@ -560,9 +557,7 @@ fn redirecting() -> Origin {
 #[test]
 fn a_backend_that_is_not_told_of_tls_redirects_without() {
     let origin = redirecting();
-    let options = tls();
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let path = Path::start_with(&options, nginx("proxy_set_header Host $http_host;"), &origin.url());
+    let path = with_tls("", &origin);
 
     curl(&["-k", "-H", &bearer(), &path.url("/v1/orders")]).assert_status(301);
 
@@ -577,10 +572,7 @@ fn a_backend_that_is_not_told_of_tls_redirects_without() {
 #[test]
 fn a_backend_that_is_told_of_tls_redirects_with() {
     let origin = redirecting();
-    let options = tls();
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let directives = "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;";
-    let path = Path::start_with(&options, nginx(directives), &origin.url());
+    let path = with_tls("proxy_set_header X-Forwarded-Proto https;", &origin);
 
     curl(&["-k", "-H", &bearer(), &path.url("/v1/orders")]).assert_status(301);
 
@@ -693,11 +685,6 @@ fn connections_that_are_kept_carry_each_request_to_its_own() {
 
     for way in path.ways(&[1; CLIENTS * 3]) {
         way.assert_healthy().assert_changes(&[]).assert_join("hop-header");
-        let exchanges = way.hop()["exchanges"].as_array().unwrap();
-        let inner = exchanges.last().unwrap();
-        let joined = path.tap.records_now().into_iter().find(|record| record["id"] == *inner).unwrap();
-        assert_eq!(joined["tap"], "app", "{joined:#}");
-        assert_eq!(joined["request"]["target"], way.edge["request"]["target"]);
     }
 }
 
@@ -718,9 +705,7 @@ fn an_answer_that_nginx_compresses_is_healthy() {
 #[test]
 fn a_handshake_that_passes_is_healthy() {
     let origin = Origin::serve(|head| match head.get("authorization") {
-        Some(value) if value == format!("Basic {}", STANDARD.encode(user(PASSWORD))) => {
-            answer("200 OK", &[], "fine\n")
-        }
+        Some(value) if value == format!("Basic {}", STANDARD.encode(user(PASSWORD))) => answer("200 OK", &[], "fine\n"),
         _ => answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"orders\""], ""),
     });
     let path = Path::start(nginx(""), &origin.url());

@@ -146,19 +146,24 @@ impl<G: Gateway> Path<G> {
         self.ways(&[arrived]).remove(0)
     }
 
-    /// The requests in their order, each of which arrived so many times at the inner tap. Waits until all are told.
+    /// The requests in the order in which they ended, each of which arrived so many times at the inner tap. Waits until
+    /// all are told.
     #[track_caller]
     pub fn ways(&self, arrived: &[usize]) -> Vec<Way> {
         let records = self.tap.records(arrived.len() + arrived.iter().sum::<usize>());
-        let by_time = |mut records: Vec<Value>| {
-            records.sort_by_key(|record| record["id"].as_str().unwrap().to_owned());
-            records
-        };
-        let (edge, app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
+        let (edge, mut app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
         assert_eq!(edge.len(), arrived.len(), "requests at the outer tap: {edge:#?}");
-        let mut app = by_time(app).into_iter();
-        let ways = by_time(edge).into_iter().zip(arrived);
-        ways.map(|(edge, arrived)| Way { edge, app: app.by_ref().take(*arrived).collect() }).collect()
+        let mut ways: Vec<Way> = edge.into_iter().map(|edge| Way { edge, app: Vec::new() }).collect();
+        for way in &mut ways {
+            way.app = app.extract_if(.., |record| record["path_id"] == way.edge["path_id"]).collect();
+        }
+        // What has another id lost it within the gateway, and came in the same order.
+        let mut strays = app.into_iter();
+        for (way, arrived) in ways.iter_mut().zip(arrived) {
+            way.app.extend(strays.by_ref().take(arrived.saturating_sub(way.app.len())));
+            assert_eq!(way.app.len(), *arrived, "arrivals at the inner tap in {way:#?}");
+        }
+        ways
     }
 }
 
