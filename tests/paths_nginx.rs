@@ -317,7 +317,8 @@ fn an_error_page_keeps_one_challenge_of_two() {
     assert!(result.body().contains("log in first"), "{}", result.body());
 
     let way = path.way(1);
-    way.assert_hop_error("challenge-changed");
+    way.assert_verdict("challenge-changed", "warning", "certain", "hop:edge>app");
+    way.assert_evidence(&["edge out", "(not this one)"]).assert_evidence(&["app  out", "Basic realm=\"orders\""]);
     way.assert_fix("error_page 401");
 }
 
@@ -500,6 +501,7 @@ fn a_token_out_of_the_query_is_not_decoded() {
     let way = path.way(1);
     way.assert_hop_error("credentials-replaced");
     way.assert_changes(&["request authorization added", "request host changed"]);
+    way.assert_summary("access_token");
     assert!(origin.received_text().contains(&format!("Authorization: Bearer {encoded}\r\n")));
 }
 

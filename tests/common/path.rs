@@ -255,6 +255,14 @@ impl Way {
         self
     }
 
+    /// The summary of the verdict holds this text.
+    #[track_caller]
+    pub fn assert_summary(&self, text: &str) -> &Self {
+        let summary = findings(&self.edge)[0]["summary"].as_str().unwrap();
+        assert!(summary.contains(text), "{text:?} in {summary:?}");
+        self
+    }
+
     /// The fix of the verdict holds this text.
     #[track_caller]
     pub fn assert_fix(&self, text: &str) -> &Self {
