@@ -72,10 +72,14 @@ impl Origin {
         Self { addr, stopping, shared, acceptor: Some(acceptor), may_be_unused: false }
     }
 
-    /// Answers each request, body and all, with what `answer` makes of its head; connections stay open.
+    /// Answers each request, body and all, with what `answer` makes of its head; connections stay open. It closes where it
+    /// is asked for HTTP/2, as a server of HTTP/1 may.
     pub fn serve(answer: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |conn| {
             while let Some(head) = conn.read_head() {
+                if head.start_line() == "PRI * HTTP/2.0" {
+                    break;
+                }
                 conn.read_body(&head);
                 let close = head.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
                 conn.write(&answer(&head));

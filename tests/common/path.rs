@@ -240,6 +240,12 @@ impl Way {
         found.unwrap_or_else(|| panic!("no {rule} in {:#}", self.edge))
     }
 
+    /// No finding of that rule at the outer tap.
+    #[track_caller]
+    pub fn assert_silent(&self, rule: &str) {
+        assert!(findings(&self.edge).iter().all(|finding| finding["rule"] != rule), "{rule} in {:#}", self.edge);
+    }
+
     /// The outer tap names the hop: the client's credentials, or its challenge, were changed by the gateway for sure.
     #[track_caller]
     pub fn assert_hop_error(&self, rule: &str) -> &Self {
