@@ -13,7 +13,7 @@ use common::head::answer;
 use common::path::{SIGNATURE, bearer, fine, orders, signed, store};
 use common::record::header_names;
 use common::servers::program;
-use common::{Apache, Client, Origin, Path, Server, curl};
+use common::{Apache, Client, Origin, Path, Server, curl, ntlm};
 
 /// Everything goes to the inner tap, with these directives beside.
 fn apache(directives: &str) -> impl FnOnce(&str) -> Server + use<> {
@@ -292,6 +292,22 @@ fn a_backend_that_redirects_to_its_internal_address() {
     way.assert_verdict("forwarded-context-missing", "error", "likely", "hop:edge>app");
     way.assert_changes(&["request host changed"]);
     way.assert_evidence(&["X-Forwarded-Proto, X-Forwarded-Host: (none)"]).assert_fix("ProxyPreserveHost On");
+}
+
+#[test]
+fn a_connection_on_which_somebody_logged_in_serves_another_client() {
+    let origin = ntlm::intranet();
+    let path = Path::start(apache(""), &origin.url());
+    let (mut alice, mut bob) = (Client::connect(path.tap.addr()), Client::connect(path.tap.addr()));
+
+    assert_eq!(ntlm::get(&mut alice, Some(1)), 401);
+    assert_eq!(ntlm::get(&mut alice, Some(3)), 200);
+    assert_eq!(ntlm::get(&mut bob, None), 200);
+
+    let ways = path.ways(&[1, 1, 1]);
+    ways[1].assert_healthy();
+    ways[2].assert_hop_error("authenticated-connection-shared");
+    ways[2].assert_changes(&beside(&[]));
 }
 
 // What is configured rightly.

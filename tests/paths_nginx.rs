@@ -14,7 +14,7 @@ use common::head::answer;
 use common::path::{At, SIGNATURE, bearer, fine, orders, signed, store};
 use common::record::header_values;
 use common::servers::free_port;
-use common::{Client, Nginx, Origin, Path, Server, cert, curl};
+use common::{Client, Nginx, Origin, Path, Server, cert, curl, ntlm};
 
 /// A location `/` before the inner tap, with these directives.
 fn nginx(directives: &str) -> impl FnOnce(&str) -> Server + use<> {
@@ -540,6 +540,53 @@ fn an_own_token_leaves_the_clients_under_another_name() {
     way.assert_evidence(&["the client's own stands in X-Forwarded-Authorization"]);
 }
 
+/// Connections to the backend are kept, and belong to nobody.
+const POOLED: &str = r#"
+    upstream app { server @APP@; keepalive 4; }
+    server {
+        listen @ADDR@;
+        location / {
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+        }
+    }
+"#;
+
+#[test]
+fn a_connection_on_which_somebody_logged_in_serves_another_client() {
+    let origin = ntlm::intranet();
+    let path = Path::start(http(POOLED), &origin.url());
+    let (mut alice, mut bob) = (Client::connect(path.tap.addr()), Client::connect(path.tap.addr()));
+
+    assert_eq!(ntlm::get(&mut alice, Some(1)), 401);
+    assert_eq!(ntlm::get(&mut alice, Some(3)), 200);
+    assert_eq!(ntlm::get(&mut bob, None), 200);
+
+    let ways = path.ways(&[1, 1, 1]);
+    ways[0].assert_healthy();
+    ways[1].assert_healthy();
+    ways[2].assert_hop_error("authenticated-connection-shared");
+    ways[2].assert_changes(&[]).assert_evidence(&["app in", "logged in by NTLM"]).assert_fix("`keepalive`");
+}
+
+#[test]
+fn connections_that_end_behind_each_answer_break_ntlm() {
+    let origin = ntlm::intranet();
+    let path = Path::start(nginx(""), &origin.url());
+    let mut alice = Client::connect(path.tap.addr());
+
+    assert_eq!(ntlm::get(&mut alice, Some(1)), 401);
+    assert_eq!(ntlm::get(&mut alice, Some(3)), 401);
+
+    let ways = path.ways(&[1, 1]);
+    ways[0].assert_healthy();
+    ways[1].assert_hop_error("ntlm-connection-broken");
+    ways[1].assert_changes(&["request host changed"]).assert_evidence(&["app in", "first message on connection"]);
+    ways[1].assert_fix("ends its connection to the backend behind each answer");
+}
+
 /// Both taps serve TLS, and the backend behind them does not.
 fn with_tls(directives: &str, origin: &Origin) -> Path {
     let (cert, key) = (cert("localhost.pem"), cert("localhost.key"));
@@ -663,13 +710,7 @@ fn an_auth_request_that_passes_past_the_inner_tap_is_healthy() {
 fn connections_that_are_kept_carry_each_request_to_its_own() {
     const CLIENTS: usize = 6;
     let origin = Origin::serve(|head| answer("200 OK", &["Content-Type: text/plain"], &head.target()));
-    let block = "upstream app { server @APP@; keepalive 2; }
-                 server {
-                     listen @ADDR@;
-                     location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection \"\";
-                                  proxy_set_header Host $http_host; }
-                 }";
-    let path = Path::start(http(block), &origin.url());
+    let path = Path::start(http(POOLED), &origin.url());
 
     thread::scope(|scope| {
         for number in 0..CLIENTS {
@@ -687,6 +728,7 @@ fn connections_that_are_kept_carry_each_request_to_its_own() {
 
     for way in path.ways(&[1; CLIENTS * 3]) {
         way.assert_healthy().assert_changes(&[]).assert_join("hop-header");
+        assert_eq!(way.app[0]["request"]["target"], way.edge["request"]["target"]);
     }
 }
 

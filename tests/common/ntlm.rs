@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::client::Client;
 use super::head::{Head, answer};
 use super::origin::Origin;
 
@@ -66,6 +67,36 @@ pub fn origin(accept: bool) -> Origin {
             conn.write(&reply);
         }
     })
+}
+
+/// A backend that believes every last message which follows a first one on its connection, and from then on whoever comes
+/// on it.
+pub fn intranet() -> Origin {
+    Origin::start(|conn| {
+        let (mut is_challenged, mut is_known) = (false, false);
+        while let Some(head) = conn.read_head() {
+            let kind = sent_type(&head);
+            is_known |= is_challenged && kind == Some(3);
+            is_challenged = kind == Some(1);
+            let challenge = format!("WWW-Authenticate: NTLM {}", type_2());
+            conn.write(&match (is_challenged, is_known) {
+                (true, _) => answer("401 Unauthorized", &[&challenge], ""),
+                (_, true) => answer("200 OK", &[], "fine\n"),
+                _ => answer("401 Unauthorized", &["WWW-Authenticate: NTLM"], ""),
+            });
+        }
+    })
+}
+
+/// Asks with a message of that kind, or with none, and gives the status of the answer. Nothing in the message is secret.
+pub fn get(client: &mut Client, kind: Option<u32>) -> u16 {
+    let field = kind.map(|kind| {
+        let mut message = [b"NTLMSSP\0".as_slice(), &kind.to_le_bytes(), &0x0008_8207_u32.to_le_bytes()].concat();
+        message.resize(if kind == 1 { 32 } else { 64 }, 0);
+        format!("Authorization: NTLM {}\r\n", STANDARD.encode(message))
+    });
+    client.send(format!("GET /site HTTP/1.1\r\nHost: intranet.example\r\n{}\r\n", field.unwrap_or_default()));
+    client.read_response().0.status()
 }
 
 fn sent_type(head: &Head) -> Option<u32> {
