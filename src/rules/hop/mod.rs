@@ -213,9 +213,22 @@ pub(super) fn with_fix(
     topic: Topic,
     general: Option<&'static str>,
 ) -> Finding {
-    let special = products::product(crossing).and_then(|(product, _)| products::fix(product, topic));
-    match special.or(general) {
+    let found = match general {
         Some(fix) => found.fix(fix),
+        None => found,
+    };
+    if let Some((product, _)) = products::product(crossing) {
+        return match products::fix(product, topic) {
+            Some(fix) => found.fix(fix),
+            None => found,
+        };
+    }
+    let guess = crossing.last().and_then(|last| products::guess(&last.differences));
+    match guess.and_then(|product| Some((product, products::fix(product, topic)?))) {
+        Some((product, fix)) => {
+            let text = format!("{} If the gateway is {}: {fix}", found.fix, product.name());
+            found.fix(text)
+        }
         None => found,
     }
 }
