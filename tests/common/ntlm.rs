@@ -95,7 +95,10 @@ pub fn get(client: &mut Client, kind: Option<u32>) -> u16 {
         message.resize(if kind == 1 { 32 } else { 64 }, 0);
         format!("Authorization: NTLM {}\r\n", STANDARD.encode(message))
     });
-    client.send(format!("GET /site HTTP/1.1\r\nHost: intranet.example\r\n{}\r\n", field.unwrap_or_default()));
+    client.send(format!(
+        "GET /site HTTP/1.1\r\nHost: intranet.example\r\nAccept: */*\r\n{}\r\n",
+        field.unwrap_or_default()
+    ));
     client.read_response().0.status()
 }
 
