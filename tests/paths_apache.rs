@@ -158,6 +158,31 @@ fn a_second_authorization() {
 }
 
 #[test]
+fn an_authorization_in_two_lines_becomes_one() {
+    let origin = orders();
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
+
+    let way = path.way(1);
+    way.assert_hop_error("credentials-rewritten");
+    way.assert_changes(&beside(&["request authorization merged"]));
+}
+
+#[test]
+fn an_authorization_that_the_client_names_in_connection() {
+    let origin = orders();
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", "Connection: close, Authorization", &path.url("/v1/orders")]).assert_status(401);
+
+    let way = path.way(1);
+    way.assert_verdict("credentials-stripped", "error", "certain", "client");
+    way.assert_changes(&beside(&["request authorization removed"]));
+    way.assert_evidence(&["edge in", "Connection names Authorization"]).assert_fix("out of Connection");
+}
+
+#[test]
 fn an_unset_challenge() {
     let origin = orders();
     let path = Path::start(apache("Header unset WWW-Authenticate"), &origin.url());

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::canaries::{API_KEY, BEARER_TOKEN, PASSWORD, WRONG_PASSWORD};
 use common::head::answer;
-use common::path::{At, bearer, fine, orders};
+use common::path::{At, SIGNATURE, bearer, fine, orders, signed, store};
 use common::record::header_names;
 use common::{Client, Haproxy, Origin, Path, Server, curl, ntlm};
 
@@ -165,6 +165,48 @@ fn a_scheme_that_is_put_before_a_key() {
 }
 
 #[test]
+fn another_path_than_was_signed() {
+    let origin = store("/s3/photos/1.jpg");
+    let line = "http-request replace-path /s3(/.*) \\1";
+    let path = Path::start(haproxy(line), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date");
+
+    curl(&["-H", &host, "-H", &date, "-H", &authorization, &path.url("/s3/photos/1.jpg")]).assert_status(403);
+
+    let way = path.way(1);
+    way.assert_hop_error("signed-part-changed");
+    way.assert_changes(&["request :target path-prefix"]).assert_evidence(&["app  in", "/photos/1.jpg"]);
+    path.assert_absent(SIGNATURE);
+}
+
+#[test]
+fn another_host_than_was_signed() {
+    let origin = store("/photos/1.jpg");
+    let path = Path::start(haproxy("http-request set-header Host s3.internal"), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date");
+
+    curl(&["-H", &host, "-H", &date, "-H", &authorization, &path.url("/photos/1.jpg")]).assert_status(403);
+
+    let way = path.way(1);
+    way.assert_hop_error("signed-part-changed");
+    way.assert_changes(&["request host changed"]).assert_evidence(&["app  in", "s3.internal"]);
+    path.assert_absent(SIGNATURE);
+}
+
+#[test]
+fn a_request_that_haproxy_denies() {
+    let origin = orders().may_be_unused();
+    let path = Path::start(haproxy("http-request deny if { path_beg /v1 }"), &origin.url());
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(403);
+
+    let way = path.way(0);
+    way.assert_verdict("refusal-origin", "info", "certain", "hop:edge>app");
+    assert_eq!(way.assert_beside("credentials-rejected")["severity"], "info");
+    assert_eq!(origin.received_text(), "");
+}
+
+#[test]
 fn a_deleted_challenge() {
     let origin = orders();
     let path = Path::start(haproxy("http-response del-header WWW-Authenticate"), &origin.url());
@@ -250,6 +292,28 @@ fn what_passes_is_healthy() {
 
     path.way(1).assert_healthy().assert_changes(&[]).assert_join("hop-header");
     assert!(origin.received_text().contains(&format!("\r\nauthorization: Bearer {BEARER_TOKEN}\r\n")));
+}
+
+#[test]
+fn a_signature_over_what_passes_is_healthy() {
+    let origin = store("/photos//1.jpg");
+    let path = Path::start(haproxy("http-request set-header X-Forwarded-Proto http"), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date");
+
+    curl(&["-H", &host, "-H", &date, "-H", &authorization, &path.url("/photos//1.jpg")]).assert_status(200);
+
+    path.way(1).assert_healthy().assert_changes(&["request x-forwarded-proto added"]);
+    path.assert_absent(SIGNATURE);
+}
+
+#[test]
+fn an_authorization_that_the_client_names_in_connection_passes() {
+    let origin = orders();
+    let path = Path::start(haproxy(""), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", "Connection: close, Authorization", &path.url("/v1/orders")]).assert_status(200);
+
+    path.way(1).assert_healthy().assert_changes(&[]);
 }
 
 #[test]

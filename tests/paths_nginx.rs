@@ -9,7 +9,7 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::canaries::{API_KEY, BEARER_TOKEN, PASSWORD, WRONG_PASSWORD};
+use common::canaries::{API_KEY, BEARER_TOKEN, PASSWORD, SESSION, WRONG_PASSWORD};
 use common::head::answer;
 use common::path::{At, SIGNATURE, bearer, fine, orders, signed, store};
 use common::record::header_values;
@@ -540,6 +540,59 @@ fn an_own_token_leaves_the_clients_under_another_name() {
     way.assert_evidence(&["the client's own stands in X-Forwarded-Authorization"]);
 }
 
+/// A backend that knows its users by a cookie, and sends others to a login.
+fn with_session() -> Origin {
+    Origin::serve(|head| match head.get("cookie") {
+        Some(value) if value.contains(SESSION) => answer("200 OK", &[], "fine\n"),
+        _ => answer("302 Found", &["Location: /login"], ""),
+    })
+}
+
+#[test]
+fn an_emptied_cookie() {
+    let origin = with_session();
+    let path = Path::start(nginx("proxy_set_header Cookie \"\";"), &origin.url());
+
+    curl(&["-H", &format!("Cookie: session={SESSION}"), &path.url("/v1/orders")]).assert_status(302);
+
+    let way = path.way(1);
+    way.assert_hop_error("credentials-stripped");
+    way.assert_changes(&["request cookie removed", "request host changed"]).assert_fix("proxy_set_header");
+    assert!(!origin.received_text().contains(SESSION), "{}", origin.received_text());
+}
+
+#[test]
+fn no_headers_at_all() {
+    let origin = orders();
+    let path = Path::start(nginx("proxy_pass_request_headers off;"), &origin.url());
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
+
+    // With all the others, that of the taps is gone, and what is left to go by is that nothing else fits.
+    let way = path.way(1);
+    way.assert_join("likeness");
+    way.assert_verdict("credentials-stripped", "error", "possible", "hop:edge>app");
+    way.assert_changes(&[
+        "request accept removed",
+        "request authorization removed",
+        "request host changed",
+        "request user-agent removed",
+    ]);
+    way.assert_fix("proxy_pass_request_headers off");
+}
+
+#[test]
+fn an_authorization_in_two_lines_is_refused_by_nginx_itself() {
+    let origin = orders().may_be_unused();
+    let path = Path::start(nginx(""), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", &bearer(), &path.url("/v1/orders")]).assert_status(400);
+
+    let way = path.way(0);
+    way.assert_verdict("multiple-credentials", "error", "certain", "unknown");
+    assert_eq!(origin.received_text(), "");
+}
+
 /// Connections to the backend are kept, and belong to nobody.
 const POOLED: &str = r#"
     upstream app { server @APP@; keepalive 4; }
@@ -823,6 +876,38 @@ fn a_good_answer_out_of_the_cache_is_healthy() {
     let ways = path.ways(&[1, 0]);
     ways[0].assert_healthy().assert_changes(&["request host changed"]);
     ways[1].assert_healthy();
+}
+
+#[test]
+fn a_cookie_that_passes_is_healthy() {
+    let origin = with_session();
+    let path = Path::start(nginx("proxy_set_header Host $http_host;"), &origin.url());
+
+    curl(&["-H", &format!("Cookie: theme=dark; session={SESSION}"), &path.url("/v1/orders")]).assert_status(200);
+
+    path.way(1).assert_healthy().assert_changes(&[]);
+}
+
+#[test]
+fn an_upgrade_that_passes_is_healthy() {
+    let origin = Origin::start(|conn| {
+        let head = conn.read_head().unwrap();
+        assert_eq!(head.get("upgrade").as_deref(), Some("websocket"));
+        conn.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello");
+    });
+    let directives = "proxy_http_version 1.1; proxy_set_header Host $http_host;
+                      proxy_set_header Connection upgrade; proxy_set_header Upgrade $http_upgrade;";
+    let path = Path::start(nginx(directives), &origin.url());
+    let mut client = Client::connect(path.tap.addr());
+
+    client.send(format!(
+        "GET /socket HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{}\r\n\r\n",
+        bearer()
+    ));
+    assert_eq!(client.read_head().status(), 101);
+    assert_eq!(client.read_to_end(), b"hello");
+
+    path.way(1).assert_healthy().assert_changes(&[]);
 }
 
 #[test]
