@@ -3,21 +3,23 @@
 use super::{Topic, Verdict, at, backend, by_join, side_by_side, with_answers, with_fix, with_hop};
 use crate::hops::{Change, Crossing, Difference, Kind, Side};
 use crate::memory::Memory;
+use crate::rules::words::{self, Meaning};
 use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
     name: "header-name-recased",
     family: Family::Hop,
-    severity: Severity::Info,
+    severity: Severity::Error,
     title: "A header's name changed case between two taps",
     why: "Names of header fields are compared without regard to case, so a gateway may spell them as it likes, and over \
           HTTP/2 they have to be in lower case. An application that looks a name up letter by letter does not find it then. \
           That is the application's fault, and shows only behind such a gateway.",
     fix: "In the application, look the name up without regard to case. Until then, have the gateway keep the spelling.",
     spec: &[Spec::rfc(9110, "5.1")],
-    supersedes: &[],
+    supersedes: &["credentials-reported-missing", "known-error-text", "credentials-rejected", "refusal-origin"],
     examples: &[
+        Example::fires("all names in lower case, and the backend says that there is no key", MISSED),
         Example::fires_beside("all names in lower case", ALL),
         Example::fires_beside("one name in other letters", ONE),
         Example::quiet("the backend is content", CONTENT),
@@ -37,7 +39,12 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
     }
     let attempt = crossing.last()?;
     let difference = attempt.differences.iter().find(|difference| is_recased(difference))?;
-    let certainty = by_join(attempt.join).min(Certainty::Possible);
+    let is_missed = is_missed(crossing);
+    let (severity, certainty) = match is_missed {
+        Some(_) => (Severity::Error, Certainty::Likely),
+        None => (Severity::Info, Certainty::Possible),
+    };
+    let certainty = by_join(attempt.join).min(certainty);
     let (outer, inner) = (&crossing.outer.tap, crossing.inner_tap);
     let (found, header) = match &difference.change {
         Change::Recased { all: true, to } => {
@@ -54,15 +61,57 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         Some(name) => found.header(name),
         None => found,
     };
-    let found = side_by_side(found.at(at(crossing)), crossing, difference);
+    let found = side_by_side(found.severity(severity).at(at(crossing)), crossing, difference);
+    let found = match is_missed {
+        Some(phrase) => found.because(format!("text: {phrase}, and they arrived at {inner}, spelled like this")),
+        None => found,
+    };
     let found = with_hop(with_answers(found, crossing), crossing, &[difference]);
     Some(with_fix(found.at(at(crossing)), crossing, Topic::NameCase, None))
+}
+
+/// The words in which the backend says that no credentials came, where all that were sent have arrived.
+fn is_missed(crossing: &Crossing<'_>) -> Option<&'static str> {
+    let inner = crossing.last()?.inner;
+    let has_arrived = crossing.outer.credentials.iter().all(|sent| {
+        inner.credentials.iter().any(|arrived| {
+            arrived.secret == sent.secret
+                && arrived.scheme == sent.scheme
+                && arrived.name.eq_ignore_ascii_case(&sent.name)
+        })
+    });
+    let view = inner.view.filter(|_| has_arrived)?;
+    let said = words::said(view).filter(|said| said.meaning == Meaning::NoCredentials);
+    let said = said.filter(|said| said.wants.is_none_or(|wanted| view.request().has(wanted)));
+    said.map(|said| said.phrase).or_else(|| words::says_none_came(view))
 }
 
 fn is_recased(difference: &Difference) -> bool {
     let is_about_it = matches!(difference.kind, Kind::Credentials | Kind::Cookie) || difference.name == "*";
     difference.side == Side::Request && is_about_it && matches!(difference.change, Change::Recased { .. })
 }
+
+const MISSED: &str = r#"* tap edge
+> GET /orders HTTP/1.1
+> Host: api.example
+> Accept: */*
+> X-Api-Key: kX81mQ02pLz7Rt55
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: ApiKey realm="orders"
+< Content-Type: text/plain
+<
+< missing api key
+* tap app
+> GET /orders HTTP/1.1
+> host: api.example
+> accept: */*
+> x-api-key: kX81mQ02pLz7Rt55
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: ApiKey realm="orders"
+< Content-Type: text/plain
+<
+< missing api key
+"#;
 
 const ALL: &str = r#"* tap edge
 > GET /orders HTTP/1.1
