@@ -76,10 +76,9 @@ fn names_in_lower_case_before_who_minds() {
     curl(&["-H", &key(), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(1);
-    way.assert_verdict("credentials-reported-missing", "error", "likely", "unknown");
-    way.assert_changes(&[]);
-    let recased = way.assert_beside("header-name-recased");
-    assert_eq!((&recased["severity"], &recased["at"]), (&"info".into(), &"hop:edge>app".into()));
+    way.assert_verdict("header-name-recased", "error", "likely", "hop:edge>app");
+    way.assert_changes(&[]).assert_evidence(&["edge in", "X-Api-Key"]).assert_evidence(&["app  in", "x-api-key"]);
+    way.assert_evidence(&["text: ", "api key"]).assert_fix("h1-case-adjust");
     assert!(origin.received_text().contains(&format!("\r\nx-api-key: {API_KEY}\r\n")), "{}", origin.received_text());
 }
 
@@ -245,8 +244,9 @@ fn a_wrong_password_is_refused_by_haproxy_itself() {
     curl(&["-u", &user(WRONG_PASSWORD), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(0);
-    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
-    assert_eq!(way.assert_beside("refusal-origin")["at"], "hop:edge>app");
+    way.assert_verdict("credentials-rejected", "error", "likely", "hop:edge>app");
+    way.assert_evidence(&["the gateway refused by itself: no request arrived at app"]);
+    way.assert_beside("refusal-origin");
     assert_eq!(origin.received_text(), "");
 }
 
@@ -417,7 +417,7 @@ fn http2_behind_haproxy_recases_nothing() {
         (&"HTTP/1.1".into(), &"HTTP/2".into())
     );
     assert!(header_names(&way.app[0]["request"]).contains(&"x-request-kind"));
-    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
+    way.assert_verdict("credentials-rejected", "error", "likely", "backend");
     way.assert_changes(&[]);
     way.assert_silent("header-name-recased");
 }

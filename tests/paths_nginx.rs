@@ -195,9 +195,9 @@ fn a_wrong_password_is_refused_by_nginx_itself() {
     curl(&["-u", &user(WRONG_PASSWORD), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(0);
-    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
-    let who = way.assert_beside("refusal-origin");
-    assert!(who["fix"].as_str().unwrap().contains("auth_basic"), "{who:#}");
+    way.assert_verdict("credentials-rejected", "error", "likely", "hop:edge>app");
+    way.assert_evidence(&["the gateway refused by itself: no request arrived at app"]);
+    way.assert_fix("auth_basic").assert_beside("refusal-origin");
     assert_eq!(origin.received_text(), "");
 }
 
@@ -209,9 +209,9 @@ fn an_auth_request_that_refuses_is_a_refusal_of_nginx() {
     curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(0);
-    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
-    let who = way.assert_beside("refusal-origin");
-    assert!(who["fix"].as_str().unwrap().contains("auth_request"), "{who:#}");
+    way.assert_verdict("credentials-rejected", "error", "likely", "hop:edge>app");
+    way.assert_evidence(&["the gateway refused by itself: no request arrived at app"]);
+    way.assert_fix("auth_request").assert_beside("refusal-origin");
 }
 
 #[test]
@@ -223,11 +223,10 @@ fn an_auth_request_that_refuses_past_the_inner_tap() {
 
     let way = path.way(1);
     assert_eq!(way.app[0]["request"]["target"], "/check");
-    way.assert_verdict("credentials-rejected", "error", "likely", "unknown");
+    way.assert_verdict("credentials-rejected", "error", "likely", "backend");
+    way.assert_evidence(&["the backend refused another target than the client's"]);
     way.assert_changes(&["answer content-type added", "request :target changed", "request host changed"]);
-    let who = way.assert_beside("refusal-origin");
-    assert_eq!(who["at"], "backend");
-    assert!(who["summary"].as_str().unwrap().contains("another target"), "{who:#}");
+    way.assert_beside("refusal-origin");
 }
 
 #[test]
@@ -861,6 +860,9 @@ fn a_request_that_nginx_sends_again_is_served() {
     assert_eq!(way.edge["diagnosis"]["verdict"], "ok", "{:#}", way.edge);
     assert_eq!(way.app[0]["diagnosis"]["verdict"], "upstream-failed", "{:#}", way.app[0]);
     assert_eq!(way.app[1]["diagnosis"]["verdict"], "ok", "{:#}", way.app[1]);
+    // The screen has one line for all of it, on which that is a warning.
+    let told = path.tap.stop().stdout;
+    assert!(told.contains("! 200 GET /v1/orders") && told.contains("upstream-failed"), "{told}");
     way.assert_changes(&["request host changed"]);
 }
 
