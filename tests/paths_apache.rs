@@ -1,254 +1,487 @@
-//! Apache between two taps, configured wrongly and rightly.
+//! Apache httpd between two taps, configured wrongly and rightly.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
-use common::canaries::{PASSWORD, WRONG_BEARER_TOKEN};
-use common::head::answer;
-use common::path::{bearer, orders};
-use common::{Apache, Origin, Path, Server, curl};
+use std::thread;
 
-/// A proxy for everything, with these directives.
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::canaries::{API_KEY, BEARER_TOKEN, PASSWORD, WRONG_PASSWORD};
+use common::head::answer;
+use common::path::{SIGNATURE, bearer, fine, orders, signed, store};
+use common::record::header_names;
+use common::servers::program;
+use common::{Apache, Client, Origin, Path, Server, curl, ntlm};
+
+/// Everything goes to the inner tap, with these directives beside.
 fn apache(directives: &str) -> impl FnOnce(&str) -> Server + use<> {
-    custom(&format!("ProxyPass / http://@APP@/\n{directives}"))
+    only(&format!("ProxyPass / http://@APP@/\n{directives}"))
 }
 
-/// A configuration in which `@APP@` stands for the inner tap.
-fn custom(directives: &str) -> impl FnOnce(&str) -> Server + use<> {
+/// These directives alone; `@APP@` stands for the address of the inner tap.
+fn only(directives: &str) -> impl FnOnce(&str) -> Server + use<> {
     let directives = directives.to_owned();
     move |app| {
-        // SHA-1 in the form that htpasswd -s writes, so that the test needs no other program.
-        let users = "alice:{SHA}".to_owned() + &sha1_base64(PASSWORD) + "\n";
-        Apache::start(&directives.replace("@APP@", app), &[("users", &users), ("login.html", "please log in\n")])
+        Apache::start(
+            &directives.replace("@APP@", app),
+            &[("users", &format!("alice:{}\n", apr1(PASSWORD))), ("errors/401.html", "<html>log in first</html>\n")],
+        )
     }
 }
 
-fn sha1_base64(text: &str) -> String {
-    use std::io::Write;
-    use std::process::{Command, Stdio};
-    let mut openssl = Command::new(common::servers::program("openssl"))
-        .args(["dgst", "-sha1", "-binary"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    openssl.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let digest = openssl.wait_with_output().unwrap().stdout;
-    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, digest)
+fn apr1(password: &str) -> String {
+    let output =
+        std::process::Command::new(program("openssl")).args(["passwd", "-apr1", "-salt", "salt", password]).output();
+    String::from_utf8(output.unwrap().stdout).unwrap().trim().to_owned()
 }
 
-/// What Apache adds to every request that it proxies.
-const ADDED: [&str; 3] =
-    ["request x-forwarded-for added", "request x-forwarded-host added", "request x-forwarded-server added"];
+/// Apache asks for a password by itself.
+const AUTH_BASIC: &str = r#"
+<Location "/">
+    AuthType Basic
+    AuthName "staff"
+    AuthUserFile "@DIR@/users"
+    Require valid-user
+</Location>
+"#;
 
-const STAFF: &str =
-    "<Location />\nAuthType Basic\nAuthName staff\nAuthUserFile @DIR@/users\nRequire valid-user\n</Location>\n";
-
-fn alice() -> String {
-    format!("alice:{PASSWORD}")
+fn user(password: &str) -> String {
+    format!("alice:{password}")
 }
 
-fn wrong() -> String {
-    format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")
+/// What mod_proxy does to each request, and `changes` beside.
+fn beside<'a>(changes: &[&'a str]) -> Vec<&'a str> {
+    let always = [
+        "request host changed",
+        "request x-forwarded-for added",
+        "request x-forwarded-host added",
+        "request x-forwarded-server added",
+    ];
+    always.iter().chain(changes).copied().collect()
 }
 
-fn with_added<'a>(others: &[&'a str]) -> Vec<&'a str> {
-    [&ADDED[..], others].concat()
+/// The same where it passes the client's Host on.
+fn with_host_beside<'a>(changes: &[&'a str]) -> Vec<&'a str> {
+    beside(changes).into_iter().skip(1).collect()
 }
+
+// What is configured wrongly.
 
 #[test]
-fn a_header_that_is_unset() {
+fn an_unset_authorization() {
     let origin = orders();
     let path = Path::start(apache("RequestHeader unset Authorization"), &origin.url());
 
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(401);
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(1);
-    way.assert_hop_error("credentials-stripped").assert_fix("RequestHeader unset");
-    way.assert_changes(&with_added(&["request authorization removed", "request host changed"]));
-    way.assert_evidence(&["hop", "Apache"]);
-    assert!(!origin.received_text().to_ascii_lowercase().contains("authorization:"), "{}", origin.received_text());
+    way.assert_hop_error("credentials-stripped");
+    way.assert_changes(&beside(&["request authorization removed"]));
+    way.assert_evidence(&["hop", "Apache"]).assert_fix("RequestHeader unset");
+    assert!(!origin.received_text().to_ascii_lowercase().contains("authorization"), "{}", origin.received_text());
 }
 
 #[test]
-fn a_header_that_is_set() {
+fn an_authorization_of_apache_in_place_of_the_clients() {
     let origin = orders();
-    let path = Path::start(apache("RequestHeader set Authorization \"Basic b2Y6dGhlLWdhdGV3YXk=\""), &origin.url());
+    let own = STANDARD.encode(format!("gateway:{WRONG_PASSWORD}"));
+    let path = Path::start(apache(&format!("RequestHeader set Authorization \"Basic {own}\"")), &origin.url());
 
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(401);
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(1);
-    way.assert_hop_error("credentials-replaced").assert_fix("RequestHeader set");
-    way.assert_changes(&with_added(&["request authorization replaced", "request host changed"]));
+    way.assert_hop_error("credentials-replaced");
+    way.assert_changes(&beside(&["request authorization replaced"]));
+    way.assert_evidence(&["behind:", "user gateway"]).assert_fix("RequestHeader set");
+    assert!(!origin.received_text().contains(BEARER_TOKEN), "{}", origin.received_text());
 }
 
 #[test]
-fn a_header_that_is_edited() {
+fn a_pattern_that_cuts_a_token_at_its_slash() {
     let origin = orders();
-    let path = Path::start(apache("RequestHeader edit Authorization ^Bearer bearer"), &origin.url());
+    // Meant for a path, and applied to every header that was thought of.
+    let path = Path::start(apache("RequestHeader edit Authorization \"/[^/]*$\" \"\""), &origin.url());
 
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(401);
-
-    let way = path.way(1);
-    way.assert_verdict("credentials-rewritten", "error", "likely", "hop:edge>app");
-    way.assert_changes(&with_added(&["request authorization scheme-case", "request host changed"]));
-}
-
-#[test]
-fn a_header_that_is_appended_to() {
-    let origin = orders();
-    let path = Path::start(apache("RequestHeader append Authorization \"Basic b2Y6dGhlLWdhdGV3YXk=\""), &origin.url());
-
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(401);
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
 
     let way = path.way(1);
     way.assert_hop_error("credentials-rewritten");
-    way.assert_changes(&with_added(&["request authorization extended", "request host changed"]));
+    way.assert_changes(&beside(&["request authorization cut"]));
+    way.assert_fix("edit");
+    assert!(origin.received_text().contains("Authorization: Bearer canary-Jv40+lighthouse\r\n"));
 }
 
 #[test]
-fn a_challenge_that_is_unset() {
+fn a_scheme_that_is_edited_into_other_letters() {
+    // Looks for the scheme letter by letter, which is its own fault.
     let origin = orders();
-    let path =
-        Path::start(apache("Header always unset WWW-Authenticate\nHeader unset WWW-Authenticate"), &origin.url());
+    let path = Path::start(apache("RequestHeader edit Authorization ^Bearer bearer"), &origin.url());
 
-    let result = curl(&[&path.url("/v1")]);
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
 
+    let way = path.way(1);
+    way.assert_verdict("credentials-rewritten", "error", "likely", "hop:edge>app");
+    way.assert_changes(&beside(&["request authorization scheme-case"]));
+}
+
+#[test]
+fn an_authorization_that_is_appended_to() {
+    let origin = orders();
+    let own = STANDARD.encode(format!("gateway:{WRONG_PASSWORD}"));
+    let path = Path::start(apache(&format!("RequestHeader append Authorization \"Basic {own}\"")), &origin.url());
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
+
+    let way = path.way(1);
+    way.assert_hop_error("credentials-rewritten");
+    way.assert_changes(&beside(&["request authorization extended"]));
+}
+
+#[test]
+fn a_second_authorization() {
+    let origin = Origin::serve(|head| match head.fields().iter().filter(|(name, _)| name == "Authorization").count() {
+        1 => answer("200 OK", &[], "fine\n"),
+        _ => answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"orders\""], ""),
+    });
+    let own = STANDARD.encode(format!("gateway:{WRONG_PASSWORD}"));
+    let path = Path::start(apache(&format!("RequestHeader add Authorization \"Basic {own}\"")), &origin.url());
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
+
+    let way = path.way(1);
+    way.assert_hop_error("credentials-replaced");
+    way.assert_changes(&beside(&["request authorization added"]));
+    way.assert_summary("a second Authorization");
+    way.assert_evidence(&["edge in", "(not this one)"]);
+}
+
+#[test]
+fn an_authorization_in_two_lines_becomes_one() {
+    let origin = orders();
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", &bearer(), &path.url("/v1/orders")]).assert_status(401);
+
+    let way = path.way(1);
+    way.assert_hop_error("credentials-rewritten");
+    way.assert_changes(&beside(&["request authorization merged"]));
+}
+
+#[test]
+fn an_authorization_that_the_client_names_in_connection() {
+    let origin = orders();
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", "Connection: close, Authorization", &path.url("/v1/orders")]).assert_status(401);
+
+    let way = path.way(1);
+    way.assert_verdict("credentials-stripped", "error", "certain", "client");
+    way.assert_changes(&beside(&["request authorization removed"]));
+    way.assert_evidence(&["edge in", "Connection names Authorization"]).assert_fix("out of Connection");
+}
+
+#[test]
+fn an_unset_challenge() {
+    let origin = orders();
+    let path = Path::start(apache("Header unset WWW-Authenticate"), &origin.url());
+
+    let result = curl(&[&path.url("/v1/orders")]);
     result.assert_status(401);
     assert_eq!(result.header("www-authenticate"), None);
-    let way = path.way(1);
-    way.assert_hop_error("challenge-changed").assert_fix("Header unset WWW-Authenticate");
-    way.assert_changes(&with_added(&["answer www-authenticate removed", "request host changed"]));
-}
-
-#[test]
-fn a_challenge_that_is_edited() {
-    let origin = orders();
-    let path = Path::start(
-        apache("Header always edit WWW-Authenticate orders kitchen\nHeader edit WWW-Authenticate orders kitchen"),
-        &origin.url(),
-    );
-
-    curl(&["-H", &wrong(), &path.url("/v1")]).assert_status(401);
 
     let way = path.way(1);
-    assert_eq!(way.assert_beside("challenge-changed")["severity"], "warning");
-    way.assert_changes(&with_added(&["answer www-authenticate changed", "request host changed"]));
+    way.assert_hop_error("challenge-changed");
+    way.assert_changes(&beside(&["answer www-authenticate removed"]));
+    way.assert_evidence(&["app  out", "Bearer realm=\"orders\""]).assert_fix("Header unset WWW-Authenticate");
 }
 
 #[test]
-fn a_page_of_its_own_in_place_of_the_refusal() {
-    let origin = Origin::reply(answer("403 Forbidden", &[], "not yours"));
-    let directives = "ProxyPass / http://@APP@/\nProxyErrorOverride On\nErrorDocument 403 https://login.example/";
-    let path = Path::start(custom(directives), &origin.url());
-
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(302);
-
-    path.way(1).assert_hop_error("status-rewritten").assert_fix("ProxyErrorOverride");
-}
-
-#[test]
-fn a_page_that_takes_the_challenge_along() {
+fn an_edited_challenge() {
     let origin = orders();
-    let directives =
-        "ProxyPass /login.html !\nProxyPass / http://@APP@/\nProxyErrorOverride On\nErrorDocument 401 /login.html";
-    let path = Path::start(custom(directives), &origin.url());
+    let path = Path::start(apache("Header edit WWW-Authenticate ^Bearer Negotiate"), &origin.url());
 
-    let result = curl(&["-H", &wrong(), &path.url("/v1")]);
+    curl(&[&path.url("/v1/orders")]).assert_status(401);
 
-    result.assert_status(401);
-    // Apache keeps the challenge of the answer that it replaces.
-    assert!(result.header("www-authenticate").is_some(), "{}", result.heads);
     let way = path.way(1);
-    assert!(!way.changes().iter().any(|change| change.starts_with("answer www-authenticate")), "{:?}", way.changes());
+    way.assert_verdict("challenge-changed", "warning", "certain", "hop:edge>app");
+    way.assert_changes(&beside(&["answer www-authenticate changed"]));
+    way.assert_evidence(&["edge out", "Negotiate"]).assert_fix("Header edit");
 }
 
 #[test]
-fn a_password_for_apache_goes_on_to_a_backend_that_wants_a_token() {
+fn a_password_for_apache_goes_on_to_who_wants_a_token() {
     let origin = orders();
-    let path = Path::start(apache(STAFF), &origin.url());
+    let path = Path::start(apache(AUTH_BASIC), &origin.url());
 
-    curl(&["--anyauth", "-u", &alice(), &path.url("/v1")]).assert_status(401);
-
-    let ways = path.ways(&[0, 1]);
-    assert_eq!(ways[0].assert_beside("refusal-origin")["at"], "hop:edge>app");
-    ways[1].assert_verdict("gateway-credential-leaked", "error", "likely", "hop:edge>app");
-    ways[1].assert_fix("RequestHeader unset Authorization");
-}
-
-#[test]
-fn a_password_that_apache_asks_for_and_keeps_to_itself() {
-    let origin = Origin::reply(answer("200 OK", &[], "fine\n"));
-    let path = Path::start(apache(&format!("{STAFF}RequestHeader unset Authorization")), &origin.url());
-
-    curl(&["--anyauth", "-u", &alice(), &path.url("/v1")]).assert_status(200);
+    curl(&["--anyauth", "-u", &user(PASSWORD), &path.url("/v1/orders")]).assert_status(401);
 
     let ways = path.ways(&[0, 1]);
     ways[0].assert_healthy();
-    ways[1].assert_healthy().assert_changes(&with_added(&["request authorization removed", "request host changed"]));
+    ways[1].assert_verdict("gateway-credential-leaked", "error", "likely", "hop:edge>app");
+    ways[1].assert_changes(&beside(&[])).assert_fix("RequestHeader unset Authorization");
 }
 
 #[test]
-fn a_wrong_password_that_apache_refuses_itself() {
+fn a_wrong_password_is_refused_by_apache_itself() {
     let origin = orders().may_be_unused();
-    let path = Path::start(apache(STAFF), &origin.url());
+    let path = Path::start(apache(AUTH_BASIC), &origin.url());
 
-    curl(&["-u", "alice:of-somebody-else", &path.url("/v1")]).assert_status(401);
+    curl(&["-u", &user(WRONG_PASSWORD), &path.url("/v1/orders")]).assert_status(401);
 
-    let finding = path.way(0).assert_beside("refusal-origin").clone();
-    assert_eq!((&finding["at"], &finding["certainty"]), (&"hop:edge>app".into(), &"certain".into()));
-    assert!(finding["fix"].as_str().unwrap().contains("Require"), "{finding:#}");
+    let way = path.way(0);
+    way.assert_verdict("credentials-rejected", "error", "likely", "hop:edge>app");
+    way.assert_evidence(&["the gateway refused by itself: no request arrived at app"]);
+    way.assert_fix("AuthType").assert_beside("refusal-origin");
+    assert_eq!(origin.received_text(), "");
 }
 
-const SIGNATURE: &str = "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261126/us-east-1/s3/aws4_request, \
-     SignedHeaders=host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7";
-
 #[test]
-fn the_host_of_a_signed_request_is_changed() {
-    let origin = Origin::reply(answer("403 Forbidden", &[], "<Code>SignatureDoesNotMatch</Code>"));
-    let path = Path::start(apache("ProxyPreserveHost Off"), &origin.url());
+fn an_error_document_elsewhere_makes_a_redirect_of_a_refusal() {
+    let origin = Origin::reply(answer("403 Forbidden", &["Content-Type: application/json"], "{\"error\":\"role\"}"));
+    let directives = "ProxyErrorOverride On\nErrorDocument 403 https://login.example/\n";
+    let path = Path::start(apache(directives), &origin.url());
 
-    curl(&["-H", SIGNATURE, "-H", "Host: files.example", &path.url("/b/a.txt")]).assert_status(403);
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(302);
 
     let way = path.way(1);
-    way.assert_hop_error("signed-part-changed").assert_fix("ProxyPreserveHost On");
-    way.assert_changes(&with_added(&["request host changed"]));
+    way.assert_hop_error("status-rewritten");
+    way.assert_evidence(&["app out", "403"]).assert_evidence(&["edge out", "302"]).assert_fix("ProxyErrorOverride On");
 }
 
 #[test]
-fn a_prefix_of_a_signed_path_is_taken_off() {
-    let origin = Origin::reply(answer("403 Forbidden", &[], "<Code>SignatureDoesNotMatch</Code>"));
-    let path = Path::start(custom("ProxyPass /storage/ http://@APP@/\nProxyPreserveHost On"), &origin.url());
+fn another_host_than_was_signed() {
+    let origin = store("/photos/1.jpg");
+    let path = Path::start(apache(""), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date");
 
-    curl(&["-H", SIGNATURE, &path.url("/storage/b/a.txt")]).assert_status(403);
+    curl(&["-H", &host, "-H", &date, "-H", &authorization, &path.url("/photos/1.jpg")]).assert_status(403);
 
     let way = path.way(1);
-    way.assert_hop_error("signed-part-changed").assert_fix("ProxyPass");
-    way.assert_changes(&with_added(&["request :target path-prefix"]));
+    way.assert_hop_error("signed-part-changed");
+    way.assert_changes(&beside(&[]));
+    way.assert_evidence(&["edge in", "bucket.example:9000"]).assert_fix("ProxyPreserveHost On");
+    path.assert_absent(SIGNATURE);
 }
 
 #[test]
-fn a_plain_way_through_apache() {
-    let origin = orders();
+fn another_path_than_was_signed() {
+    let origin = store("/s3/photos/1.jpg");
+    let path = Path::start(only("ProxyPreserveHost On\nProxyPass /s3/ http://@APP@/"), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date");
+
+    curl(&["-H", &host, "-H", &date, "-H", &authorization, &path.url("/s3/photos/1.jpg")]).assert_status(403);
+
+    let way = path.way(1);
+    way.assert_hop_error("signed-part-changed");
+    way.assert_changes(&with_host_beside(&["request :target path-prefix"]));
+    way.assert_fix("ProxyPass");
+    path.assert_absent(SIGNATURE);
+}
+
+#[test]
+fn a_signed_field_that_apache_writes_anew() {
+    let origin = Origin::serve(|head| match head.get("x-forwarded-for") {
+        Some(value) if value == "203.0.113.7" => answer("200 OK", &[], "fine\n"),
+        _ => answer("403 Forbidden", &[], "<Error><Code>SignatureDoesNotMatch</Code></Error>"),
+    });
     let path = Path::start(apache("ProxyPreserveHost On"), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date;x-forwarded-for");
+    let headers = ["-H", &host, "-H", &date, "-H", &authorization, "-H", "X-Forwarded-For: 203.0.113.7"];
 
-    curl(&[&path.url("/v1")]).assert_status(401);
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(200);
+    curl(&[&headers[..], &[&path.url("/photos/1.jpg")]].concat()).assert_status(403);
+
+    let way = path.way(1);
+    way.assert_hop_error("signed-part-changed");
+    way.assert_changes(&[
+        "request x-forwarded-for extended",
+        "request x-forwarded-host added",
+        "request x-forwarded-server added",
+    ]);
+    path.assert_absent(SIGNATURE);
+}
+
+#[test]
+fn a_backend_that_redirects_to_its_internal_address() {
+    let origin = Origin::serve(|head| {
+        let host = head.get("host").unwrap();
+        answer("301 Moved Permanently", &[&format!("Location: http://{host}/v1/orders/")], "")
+    });
+    let path = Path::start(apache("ProxyAddHeaders Off"), &origin.url());
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(301);
+
+    let way = path.way(1);
+    way.assert_verdict("forwarded-context-missing", "error", "likely", "hop:edge>app");
+    way.assert_changes(&["request host changed"]);
+    way.assert_evidence(&["X-Forwarded-Proto, X-Forwarded-Host: (none)"]).assert_fix("ProxyPreserveHost On");
+}
+
+#[test]
+fn a_connection_on_which_somebody_logged_in_serves_another_client() {
+    let origin = ntlm::intranet();
+    let path = Path::start(apache(""), &origin.url());
+    let (mut alice, mut bob) = (Client::connect(path.tap.addr()), Client::connect(path.tap.addr()));
+
+    assert_eq!(ntlm::get(&mut alice, Some(1)), 401);
+    assert_eq!(ntlm::get(&mut alice, Some(3)), 200);
+    assert_eq!(ntlm::get(&mut bob, None), 200);
+
+    let ways = path.ways(&[1, 1, 1]);
+    ways[1].assert_healthy();
+    ways[2].assert_hop_error("authenticated-connection-shared");
+    ways[2].assert_changes(&beside(&[]));
+}
+
+// What is configured rightly.
+
+#[test]
+fn what_passes_is_healthy() {
+    let origin = orders();
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(200);
+
+    path.way(1).assert_healthy().assert_changes(&beside(&[])).assert_join("hop-header");
+    assert!(origin.received_text().contains(&format!("\r\n{}\r\n", bearer())), "{}", origin.received_text());
+}
+
+#[test]
+fn a_key_in_a_name_with_an_underscore_passes() {
+    let origin = Origin::serve(|head| match head.get_exact("api_key") {
+        Some(key) if key == API_KEY => answer("200 OK", &[], "fine\n"),
+        _ => answer("401 Unauthorized", &["WWW-Authenticate: ApiKey realm=\"orders\""], ""),
+    });
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["-H", &format!("api_key: {API_KEY}"), &path.url("/v1/orders")]).assert_status(200);
+
+    path.way(1).assert_healthy().assert_changes(&beside(&[]));
+}
+
+#[test]
+fn a_signature_over_what_passes_is_healthy() {
+    let origin = store("/photos/1.jpg");
+    let path = Path::start(apache("ProxyPreserveHost On\nProxyAddHeaders Off"), &origin.url());
+    let [host, date, authorization] = signed("x-amz-date");
+
+    curl(&["-H", &host, "-H", &date, "-H", &authorization, &path.url("/photos/1.jpg")]).assert_status(200);
+
+    path.way(1).assert_healthy().assert_changes(&[]);
+    path.assert_absent(SIGNATURE);
+}
+
+#[test]
+fn a_password_that_apache_consumes_is_healthy() {
+    let origin = fine();
+    let path = Path::start(apache(&format!("{AUTH_BASIC}RequestHeader unset Authorization")), &origin.url());
+
+    curl(&["--anyauth", "-u", &user(PASSWORD), &path.url("/v1/orders")]).assert_status(200);
+
+    let ways = path.ways(&[0, 1]);
+    ways[0].assert_healthy();
+    ways[1].assert_healthy().assert_changes(&beside(&["request authorization removed"]));
+    assert!(!origin.received_text().to_ascii_lowercase().contains("authorization"), "{}", origin.received_text());
+}
+
+#[test]
+fn a_user_whom_apache_names_is_healthy() {
+    let origin = Origin::serve(|head| match head.get("x-remote-user") {
+        Some(user) if user == "alice" => answer("200 OK", &[], "fine\n"),
+        _ => answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"orders\""], ""),
+    });
+    let directives = "RequestHeader set X-Remote-User expr=%{REMOTE_USER}\nRequestHeader unset Authorization";
+    let path = Path::start(apache(&format!("{AUTH_BASIC}{directives}")), &origin.url());
+
+    curl(&["-u", &user(PASSWORD), &path.url("/v1/orders")]).assert_status(200);
+
+    path.way(1)
+        .assert_healthy()
+        .assert_changes(&beside(&["request authorization removed", "request x-remote-user added"]));
+}
+
+#[test]
+fn a_handshake_that_passes_is_healthy() {
+    let origin = Origin::serve(|head| match head.get("authorization") {
+        Some(value) if value == format!("Basic {}", STANDARD.encode(user(PASSWORD))) => answer("200 OK", &[], "fine\n"),
+        _ => answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"orders\""], ""),
+    });
+    let path = Path::start(apache(""), &origin.url());
+
+    curl(&["--anyauth", "-u", &user(PASSWORD), &path.url("/v1/orders")]).assert_status(200);
 
     for way in path.ways(&[1, 1]) {
-        way.assert_healthy().assert_join("hop-header").assert_changes(&ADDED);
+        way.assert_healthy().assert_changes(&beside(&[]));
     }
 }
 
 #[test]
-fn http2_to_the_inner_tap() {
+fn an_error_document_for_another_failure_leaves_refusals_alone() {
     let origin = orders();
-    let path = Path::start(custom("ProxyPass / h2c://@APP@/\nProxyPreserveHost On"), &origin.url());
+    let path = Path::start(apache("ProxyErrorOverride On 404\nErrorDocument 404 \"nothing there\""), &origin.url());
 
-    curl(&["-H", &bearer(), &path.url("/v1")]).assert_status(200);
+    curl(&[&path.url("/v1/orders")]).assert_status(401);
+
+    path.way(1).assert_healthy().assert_changes(&beside(&[]));
+}
+
+/// Pages of Apache's own in place of the backend's.
+const OVERRIDE: &str = "ProxyPass /errors !\nProxyErrorOverride On\nErrorDocument 401 /errors/401.html\n";
+
+#[test]
+fn an_error_document_keeps_the_challenge_of_the_refusal() {
+    let origin = orders();
+    let path = Path::start(only(&format!("{OVERRIDE}ProxyPass / http://@APP@/")), &origin.url());
+
+    let result = curl(&[&path.url("/v1/orders")]);
+    result.assert_status(401);
+    assert!(result.body().contains("log in first"), "{}", result.body());
+
+    assert_eq!(result.header("www-authenticate").as_deref(), Some("Bearer realm=\"orders\""));
+
+    path.way(1).assert_healthy().assert_changes(&beside(&[
+        "answer accept-ranges added",
+        "answer etag added",
+        "answer last-modified added",
+    ]));
+}
+
+#[test]
+fn http2_behind_apache_is_healthy() {
+    let origin = orders();
+    let path = Path::start(only("ProxyPass / h2c://@APP@/\n"), &origin.url());
+
+    curl(&["-H", &bearer(), "-H", "X-Request-Kind: List", &path.url("/v1/orders")]).assert_status(200);
 
     let way = path.way(1);
     assert_eq!(way.app[0]["request"]["version"], "HTTP/2");
-    way.assert_healthy().assert_join("hop-header").assert_changes(&ADDED);
+    assert!(header_names(&way.app[0]["request"]).contains(&"x-request-kind"));
+    way.assert_healthy().assert_changes(&beside(&[]));
+}
+
+#[test]
+fn connections_that_are_kept_carry_each_request_to_its_own() {
+    const CLIENTS: usize = 4;
+    let origin = Origin::serve(|head| answer("200 OK", &["Content-Type: text/plain"], &head.target()));
+    let path = Path::start(apache(""), &origin.url());
+
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let addr = path.tap.addr();
+            scope.spawn(move || {
+                let mut client = Client::connect(addr);
+                for page in 0..3 {
+                    let target = format!("/clients/{number}/{page}");
+                    client.send(format!("GET {target} HTTP/1.1\r\nHost: api.example\r\n{}\r\n\r\n", bearer()));
+                    assert_eq!(client.read_response().1, target.as_bytes());
+                }
+            });
+        }
+    });
+
+    for way in path.ways(&[1; CLIENTS * 3]) {
+        way.assert_healthy().assert_changes(&beside(&[])).assert_join("hop-header");
+        assert_eq!(way.app[0]["request"]["target"], way.edge["request"]["target"]);
+    }
 }

@@ -74,9 +74,9 @@ fn stripped_between_two_taps() {
               unchanged
     hop       nginx (server: nginx)
   Fix   nginx forwards this header unless told not to. In the location that
-        proxies to the backend, look for `proxy_set_header … "";` with its name,
-        and delete it. A location with a proxy_set_header of its own inherits
-        none from above.
+        proxies to the backend, look for `proxy_set_header … "";` with its name
+        or `proxy_pass_request_headers off;`, and delete it. A location with a
+        proxy_set_header of its own inherits none from above.
   Sure  certain; look between edge and app
 "#,
     );
@@ -104,7 +104,7 @@ fn case_mangled() {
 
     edge in   X-Api-Key: key#7f3a
     app  in   x-api-key: key#7f3a
-    all 4 names are in lower case at app
+    text: missing api key
     answer: 401 at app
     hop       Envoy and HAProxy write all names so
     legal: names are compared without regard to case, so the application errs

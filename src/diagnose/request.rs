@@ -5,7 +5,7 @@ use crate::auth::FingerprintKey;
 use crate::exchange::View;
 use crate::hops::trace::{HopHeader, Way};
 use crate::hops::{Attempt, Crossing, HopReport, Join, Sighting, compare};
-use crate::paths::Request;
+use crate::paths::{Request, Seen};
 use crate::rules::{At, Diagnosis, Evidence, Finding, RULES, RequestDiagnosis, Severity};
 
 impl Diagnoser {
@@ -61,12 +61,18 @@ impl Diagnoser {
             diagnosis.findings.retain(|own| !is_known_better(own));
             diagnosis.findings.extend(touching.into_iter().cloned());
             diagnosis.findings = order(drop_superseded(std::mem::take(&mut diagnosis.findings)));
+            say_who_refused(&mut diagnosis.findings);
+            let was_repeated = is_repeated(request, at);
             for finding in &diagnosis.findings {
                 let is_new = !whole.findings.iter().any(|known: &Finding| known.rule.name == finding.rule.name);
                 // What is merely worth knowing at an inner tap is of no interest where the outer one was served.
                 let is_worth_it = at == 0 || finding.severity > Severity::Info || whole.is_refusal;
                 if is_new && is_worth_it {
-                    whole.findings.push(finding.clone());
+                    let mut finding = finding.clone();
+                    if was_repeated {
+                        finding.severity = finding.severity.min(Severity::Warning);
+                    }
+                    whole.findings.push(finding);
                 }
             }
             whole.failed.extend(diagnosis.failed.iter().copied());
@@ -165,14 +171,31 @@ fn is_guess_about_absence(finding: &Finding) -> bool {
     finding.rule.name == "credentials-absent" && finding.severity > Severity::Info
 }
 
+/// Whether the gateway sent this request again, so that what went wrong with it is not what the client got to see.
+fn is_repeated(request: &Request, at: usize) -> bool {
+    let parent = |seen: &Seen| seen.parent.map(|(parent, _)| parent);
+    let own = request.seen.get(at).and_then(parent);
+    own.is_some() && request.seen.iter().skip(at + 1).any(|later| parent(later) == own)
+}
+
+/// What came about before the first tap, whoever refused it.
+const OF_THE_SENDER: [&str; 2] = ["auth-header-name-suspect", "multiple-credentials"];
+
 /// Who refused is worth a line beside whatever else explains a refusal.
 fn say_who_refused(findings: &mut [Finding]) {
     let Some(origin) = findings.iter().find(|finding| finding.rule.name == "refusal-origin").cloned() else { return };
     if let Some(first) = findings.first_mut().filter(|first| first.rule.name != "refusal-origin")
         && first.at == At::Unknown
     {
+        // Where to look in the gateway is of more use than that it would be good to know whether it is the gateway.
+        if matches!(origin.at, At::Hop(..)) && first.rule.name == "credentials-rejected" {
+            first.fix =
+                format!("{} If it is meant to check them, the credentials are what it refuses.", origin.fix).into();
+        }
         first.evidence.insert(0, Evidence { text: origin.summary, place: None });
-        first.at = origin.at;
+        if !OF_THE_SENDER.contains(&first.rule.name) {
+            first.at = origin.at;
+        }
     }
 }
 

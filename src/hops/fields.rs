@@ -319,7 +319,10 @@ impl Comparing<'_> {
         let now = || groups.values().flat_map(|group| &group.after).map(|line| name_case(&line.name));
         let regular = [NameCase::Lower, NameCase::Title, NameCase::Upper];
         let case = regular.into_iter().find(|case| is_all_in(*case, now()));
-        if let (Some(to), true) = (case, recased.len() > 1) {
+        // Host is compared elsewhere, and its name is spelled like the others.
+        let host = groups.get("host").and_then(|group| Some((group.before.first()?, group.after.first()?)));
+        let count = recased.len() + usize::from(host.is_some_and(|(before, after)| before.name != after.name));
+        if let (Some(to), true) = (case, count > 1) {
             let list = |firsts: Vec<&Line>| {
                 Told::plain(firsts.into_iter().take(4).map(|line| self.shown_name(line)).collect::<Vec<_>>().join(", "))
             };

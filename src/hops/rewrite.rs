@@ -76,6 +76,11 @@ pub fn rewrite_path(before: &str, after: &str) -> Option<Rewrite> {
     if decoded(before) == decoded(after) {
         return Some(Rewrite::Percent);
     }
+    // A gateway that normalises does both at once.
+    let text = |path: &str| String::from_utf8_lossy(&decoded(path)).into_owned();
+    if normalised(&text(before)) == normalised(&text(after)) {
+        return Some(Rewrite::PathNormalised);
+    }
     let (long, short) = if before.len() >= after.len() { (before, after) } else { (after, before) };
     let is_suffix = short.starts_with('/') && long.ends_with(short) && long.len() > short.len();
     // What is left of `/api` without its prefix is `/`.
@@ -144,6 +149,7 @@ mod tests {
             ("/a", "/api/a", Some(Rewrite::PathPrefix)),
             ("/api/", "/", Some(Rewrite::PathPrefix)),
             ("/a//b/../c", "/a/c", Some(Rewrite::PathNormalised)),
+            ("/a//b%2Bc", "/a/b+c", Some(Rewrite::PathNormalised)),
             ("/a%2fb", "/a/b", Some(Rewrite::Percent)),
             ("/a", "/b", None),
         ] {

@@ -182,6 +182,13 @@ pub fn speller(differences: &[Difference]) -> Option<&'static str> {
     })
 }
 
+/// The product that comes first to mind where names are spelled so and nothing else tells what the hop is. Of the others
+/// that write names so, each mostly leaves a mark.
+pub fn guess(differences: &[Difference]) -> Option<Product> {
+    let is_lower = |change: &Change| matches!(change, Change::Recased { all: true, to: NameCase::Lower });
+    differences.iter().any(|difference| is_lower(&difference.change)).then_some(Product::Haproxy)
+}
+
 /// Where to look in the configuration of a product.
 pub fn fix(product: Product, topic: Topic) -> Option<&'static str> {
     FIXES.iter().find(|(known, about, ..)| (*known, *about) == (product, topic)).map(|(.., text, _)| *text)
@@ -194,7 +201,7 @@ const FIXES: &[Fix] = &[
     (
         Product::Nginx,
         Topic::FieldRemoved,
-        "nginx forwards this header unless told not to. In the location that proxies to the backend, look for `proxy_set_header … \"\";` with its name, and delete it. A location with a proxy_set_header of its own inherits none from above.",
+        "nginx forwards this header unless told not to. In the location that proxies to the backend, look for `proxy_set_header … \"\";` with its name or `proxy_pass_request_headers off;`, and delete it. A location with a proxy_set_header of its own inherits none from above.",
         "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header",
     ),
     (
@@ -260,7 +267,7 @@ const FIXES: &[Fix] = &[
     (
         Product::Nginx,
         Topic::Connections,
-        "With `keepalive` in the upstream block, connections are shared between clients. NTLM needs one of its own for each: the `ntlm` directive of the commercial version, or no keepalive and a scheme that authenticates each request.",
+        "nginx ends its connection to the backend behind each answer or, with `keepalive` in the upstream block, shares it between clients. NTLM needs one of its own for each: the `ntlm` directive of the commercial version does that. Else use a scheme that authenticates each request.",
         "https://nginx.org/en/docs/http/ngx_http_upstream_module.html#ntlm",
     ),
     (
@@ -337,6 +344,24 @@ const FIXES: &[Fix] = &[
     ),
     (
         Product::Haproxy,
+        Topic::Challenge,
+        "Look for `http-response del-header`, `replace-header` and `set-header` with WWW-Authenticate, and for `http-error` and `http-response return`, which answer in the backend's place.",
+        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-response%20del-header",
+    ),
+    (
+        Product::Haproxy,
+        Topic::Status,
+        "Look for `http-response set-status` and `http-response return`.",
+        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-response%20set-status",
+    ),
+    (
+        Product::Haproxy,
+        Topic::OwnCredentials,
+        "HAProxy passes the Authorization that `http-request auth` has checked on. Put `http-request del-header Authorization` behind it if the backend needs none.",
+        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-request%20auth",
+    ),
+    (
+        Product::Haproxy,
         Topic::NameCase,
         "HAProxy writes names in lower case. `h1-case-adjust` in the global section with `option h1-case-adjust-bogus-server` brings a spelling back for a backend that can't do without.",
         "https://docs.haproxy.org/2.6/configuration.html#3.1-h1-case-adjust",
@@ -344,7 +369,7 @@ const FIXES: &[Fix] = &[
     (
         Product::Haproxy,
         Topic::Connections,
-        "`http-reuse always` shares connections between clients. Set `http-reuse never` or `option http-server-close` for a backend that authenticates connections.",
+        "`option http-server-close` and `option httpclose` end the connection behind each answer: for a backend that authenticates connections set `option http-keep-alive`, and `http-reuse never` where they are shared.",
         "https://docs.haproxy.org/2.6/configuration.html#4.2-http-reuse",
     ),
     (

@@ -69,41 +69,37 @@ pub fn origin(accept: bool) -> Origin {
     })
 }
 
-/// A backend that believes whatever comes on a connection on which somebody has logged in, as servers of NTLM do.
-pub fn careless_site() -> Origin {
+/// A backend that believes every last message which follows a first one on its connection, and from then on whoever comes
+/// on it.
+pub fn intranet() -> Origin {
     Origin::start(|conn| {
-        let (mut challenged, mut is_in) = (false, false);
+        let (mut is_challenged, mut is_known) = (false, false);
         while let Some(head) = conn.read_head() {
-            let reply = match sent_type(&head) {
-                Some(1) => {
-                    challenged = true;
-                    answer("401 Unauthorized", &[&format!("WWW-Authenticate: NTLM {}", type_2())], "")
-                }
-                Some(3) if challenged => {
-                    is_in = true;
-                    answer("200 OK", &[], "hello\n")
-                }
-                None if is_in => answer("200 OK", &[], "hello\n"),
+            let kind = sent_type(&head);
+            is_known |= is_challenged && kind == Some(3);
+            is_challenged = kind == Some(1);
+            let challenge = format!("WWW-Authenticate: NTLM {}", type_2());
+            conn.write(&match (is_challenged, is_known) {
+                (true, _) => answer("401 Unauthorized", &[&challenge], ""),
+                (_, true) => answer("200 OK", &[], "fine\n"),
                 _ => answer("401 Unauthorized", &["WWW-Authenticate: NTLM"], ""),
-            };
-            conn.write(&reply);
+            });
         }
     })
 }
 
-/// Sends a request with the NTLM message of that number, or with none, and gives the status of the answer.
-pub fn ask(client: &mut Client, message: Option<u8>) -> u16 {
-    let field = message.map_or_else(String::new, |number| {
-        let bytes = [b"NTLMSSP\0", &[number, 0, 0, 0][..], &[0x42; 40]].concat();
-        format!("Authorization: NTLM {}\r\n", STANDARD.encode(bytes))
+/// Asks with a message of that kind, or with none, and gives the status of the answer. Nothing in the message is secret.
+pub fn get(client: &mut Client, kind: Option<u32>) -> u16 {
+    let field = kind.map(|kind| {
+        let mut message = [b"NTLMSSP\0".as_slice(), &kind.to_le_bytes(), &0x0008_8207_u32.to_le_bytes()].concat();
+        message.resize(if kind == 1 { 32 } else { 64 }, 0);
+        format!("Authorization: NTLM {}\r\n", STANDARD.encode(message))
     });
-    client.send(format!("GET /site HTTP/1.1\r\nHost: site.example\r\n{field}\r\n"));
+    client.send(format!(
+        "GET /site HTTP/1.1\r\nHost: intranet.example\r\nAccept: */*\r\n{}\r\n",
+        field.unwrap_or_default()
+    ));
     client.read_response().0.status()
-}
-
-/// A whole handshake on one connection, with the status of each answer.
-pub fn handshake(client: &mut Client) -> [u16; 3] {
-    [None, Some(1), Some(3)].map(|message| ask(client, message))
 }
 
 fn sent_type(head: &Head) -> Option<u32> {

@@ -72,13 +72,12 @@ impl Origin {
         Self { addr, stopping, shared, acceptor: Some(acceptor), may_be_unused: false }
     }
 
-    /// Answers each request, body and all, with what `answer` makes of its head; connections stay open.
+    /// Answers each request, body and all, with what `answer` makes of its head; connections stay open. It closes where it
+    /// is asked for HTTP/2, as a server of HTTP/1 may.
     pub fn serve(answer: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |conn| {
             while let Some(head) = conn.read_head() {
-                // Whoever asks whether this is HTTP/2 gets the answer that other servers give.
-                if head.method() == "PRI" {
-                    let _ = conn.try_write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+                if head.start_line() == "PRI * HTTP/2.0" {
                     break;
                 }
                 conn.read_body(&head);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use super::canaries::BEARER_TOKEN;
+use super::canaries::{BEARER_TOKEN, assert_secret_absent};
 use super::head::answer;
 use super::origin::Origin;
 use super::record::{findings, verdict};
@@ -52,6 +52,42 @@ pub fn bearer() -> String {
     format!("Authorization: Bearer {BEARER_TOKEN}")
 }
 
+/// A backend that takes whatever comes.
+pub fn fine() -> Origin {
+    Origin::reply(answer("200 OK", &["Content-Type: text/plain"], "fine\n"))
+}
+
+/// The host for which requests are signed.
+pub const SIGNED_HOST: &str = "bucket.example:9000";
+
+/// The signature of a request to S3, which nobody verifies.
+pub const SIGNATURE: &str = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7";
+
+/// The headers of a request to S3 that is signed for [`SIGNED_HOST`], with these fields covered beside the host.
+pub fn signed(covered: &str) -> [String; 3] {
+    [
+        format!("Host: {SIGNED_HOST}"),
+        "X-Amz-Date: 20261126T120000Z".to_owned(),
+        format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261126/us-east-1/s3/aws4_request, \
+             SignedHeaders=host;{covered}, Signature={SIGNATURE}"
+        ),
+    ]
+}
+
+/// A store that computes the signature over what arrived: it comes to another result where host or target are not those
+/// of the client.
+pub fn store(target: &'static str) -> Origin {
+    Origin::serve(move |head| match (head.get("host"), head.target()) {
+        (Some(host), arrived) if host == SIGNED_HOST && arrived == target => answer("200 OK", &[], "fine\n"),
+        _ => answer(
+            "403 Forbidden",
+            &["Content-Type: application/xml"],
+            "<Error><Code>SignatureDoesNotMatch</Code></Error>",
+        ),
+    })
+}
+
 /// A port that nobody else gets while this is there, and on which who shares it may listen.
 pub struct ReservedPort(Socket);
 
@@ -96,31 +132,38 @@ impl<G: Gateway> Path<G> {
         self.tap.url(path)
     }
 
+    /// Fails if the program wrote this anywhere; the secrets of all tests are looked for in any case.
+    #[track_caller]
+    pub fn assert_absent(&self, secret: &str) {
+        assert_secret_absent(secret, &self.tap.stdout());
+        assert_secret_absent(secret, &self.tap.stderr());
+        assert_secret_absent(secret, &std::fs::read_to_string(self.tap.record_file()).unwrap());
+    }
+
     /// The only request, which arrived `arrived` times at the inner tap.
     #[track_caller]
     pub fn way(&self, arrived: usize) -> Way {
         self.ways(&[arrived]).remove(0)
     }
 
-    /// The requests in their order, each of which arrived so many times at the inner tap. Waits until all are told.
+    /// The requests in the order in which they ended, each of which arrived so many times at the inner tap. Waits until
+    /// all are told.
     #[track_caller]
     pub fn ways(&self, arrived: &[usize]) -> Vec<Way> {
         let records = self.tap.records(arrived.len() + arrived.iter().sum::<usize>());
-        // Within a millisecond ids are in no order; connections and their exchanges are told in theirs.
-        let (mut edge, app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
-        edge.sort_by_key(|record| record["time"].as_str().unwrap().to_owned());
+        let (edge, mut app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
         assert_eq!(edge.len(), arrived.len(), "requests at the outer tap: {edge:#?}");
-        let (mut known, mut others): (Vec<_>, Vec<_>) =
-            app.into_iter().partition(|record| record["parent_id"].is_string());
-        let ways = edge.into_iter().zip(arrived).map(|(edge, arrived)| {
-            let mut app: Vec<Value> = known.extract_if(.., |record| record["parent_id"] == edge["id"]).collect();
-            // Where no hop header tells, requests of one test follow each other.
-            let missing = arrived.saturating_sub(app.len()).min(others.len());
-            app.extend(others.drain(..missing));
-            assert_eq!(app.len(), *arrived, "arrivals at the inner tap of {edge:#}");
-            Way { edge, app }
-        });
-        ways.collect()
+        let mut ways: Vec<Way> = edge.into_iter().map(|edge| Way { edge, app: Vec::new() }).collect();
+        for way in &mut ways {
+            way.app = app.extract_if(.., |record| record["path_id"] == way.edge["path_id"]).collect();
+        }
+        // What has another id lost it within the gateway, and came in the same order.
+        let mut strays = app.into_iter();
+        for (way, arrived) in ways.iter_mut().zip(arrived) {
+            way.app.extend(strays.by_ref().take(arrived.saturating_sub(way.app.len())));
+            assert_eq!(way.app.len(), *arrived, "arrivals at the inner tap in {way:#?}");
+        }
+        ways
     }
 }
 
@@ -151,8 +194,7 @@ impl Way {
                 |name: &str| change[name].as_str().unwrap_or_else(|| panic!("no {name} in {change:#}")).to_owned();
             format!("{} {} {}", word("in"), word("name"), word("change"))
         };
-        // That all names are spelled in another way is worth a look, though nothing may come of it.
-        changes.iter().filter(|change| change["kind"] != "plumbing" || change["name"] == "*").map(text).collect()
+        changes.iter().filter(|change| change["kind"] != "plumbing").map(text).collect()
     }
 
     /// The change of that name and side, in words.
@@ -198,6 +240,12 @@ impl Way {
         found.unwrap_or_else(|| panic!("no {rule} in {:#}", self.edge))
     }
 
+    /// No finding of that rule at the outer tap.
+    #[track_caller]
+    pub fn assert_silent(&self, rule: &str) {
+        assert!(findings(&self.edge).iter().all(|finding| finding["rule"] != rule), "{rule} in {:#}", self.edge);
+    }
+
     /// The outer tap names the hop: the client's credentials, or its challenge, were changed by the gateway for sure.
     #[track_caller]
     pub fn assert_hop_error(&self, rule: &str) -> &Self {
@@ -210,6 +258,14 @@ impl Way {
         let evidence = findings(&self.edge)[0]["evidence"].as_array().unwrap();
         let holds = |line: &Value| texts.iter().all(|text| line.as_str().unwrap().contains(text));
         assert!(evidence.iter().any(holds), "{texts:?} in {evidence:#?}");
+        self
+    }
+
+    /// The summary of the verdict holds this text.
+    #[track_caller]
+    pub fn assert_summary(&self, text: &str) -> &Self {
+        let summary = findings(&self.edge)[0]["summary"].as_str().unwrap();
+        assert!(summary.contains(text), "{text:?} in {summary:?}");
         self
     }
 

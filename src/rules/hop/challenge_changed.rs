@@ -1,6 +1,6 @@
 //! The backend's challenge did not come through a hop as it was.
 
-use super::{Topic, Verdict, at, by_join, name_of, side_by_side, told, with_answers, with_fix, with_hop};
+use super::{Topic, Verdict, at, by_join, has, name_of, side_by_side, told, with_answers, with_fix, with_hop};
 use crate::hops::{Change, Crossing, Difference, Kind, Side};
 use crate::memory::Memory;
 use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
@@ -26,6 +26,7 @@ pub static RULE: Rule = Rule {
         Example::fires("the challenge is hidden", HIDDEN),
         Example::fires("the challenge is renamed", RENAMED),
         Example::fires("another challenge is added", ADDED),
+        Example::fires("one challenge of two is lost", THINNED),
         Example::quiet("the challenge comes through", THROUGH),
         Example::quiet("two challenges become one line", MERGED),
     ],
@@ -50,6 +51,9 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
     let name = name_of(difference);
     let (outer, inner) = (&crossing.outer.tap, crossing.inner_tap);
     let summary = match &difference.change {
+        Change::Removed if has(crossing, difference, true) => {
+            format!("the backend sent several {name}, and not all of them came through between {inner} and {outer}")
+        }
         Change::Removed => format!("the backend sent {name}, and it was removed between {inner} and {outer}"),
         Change::Renamed(to) => format!("{name} of the backend became {to} between {inner} and {outer}"),
         Change::Added => format!("{name} was added between {inner} and {outer}"),
@@ -68,6 +72,8 @@ fn gravity(crossing: &Crossing<'_>, difference: &Difference) -> Severity {
         return Severity::Info;
     }
     match difference.change {
+        // The client may do with what is left.
+        Change::Removed if has(crossing, difference, true) => Severity::Warning,
         Change::Removed | Change::Renamed(_) => Severity::Error,
         // The list in one line says the same as several lines (RFC 9110 5.3).
         Change::Merged { .. }
@@ -115,6 +121,20 @@ const ADDED: &str = r#"* tap edge
 > Host: api.example
 > Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 < HTTP/1.1 403 Forbidden
+"#;
+
+const THINNED: &str = r#"* tap edge
+> GET /orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< Server: nginx
+< WWW-Authenticate: Bearer realm="orders"
+* tap app
+> GET /orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+< WWW-Authenticate: Basic realm="orders"
 "#;
 
 const THROUGH: &str = r#"* tap edge

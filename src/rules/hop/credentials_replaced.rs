@@ -32,6 +32,7 @@ pub static RULE: Rule = Rule {
         Example::fires("the gateway's own token in place of the client's", REPLACED),
         Example::fires("a second Authorization beside the client's", SECOND),
         Example::fires("credentials where the client sent none", ADDED),
+        Example::fires("credentials beside a key that the client sent", BESIDE),
         Example::quiet("a token that was exchanged, and taken", EXCHANGED),
     ],
     check: Check::Hop(check),
@@ -50,9 +51,12 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
     let name = name_of(difference);
     let (outer, inner) = (&crossing.outer.tap, crossing.inner_tap);
     let had_one = crossing.outer.credentials.iter().any(|sent| sent.name.eq_ignore_ascii_case(&difference.name));
-    let summary = match &difference.change {
-        Change::Added if had_one => format!("a second {name} was added between {outer} and {inner}"),
-        Change::Added => format!("{name} was added between {outer} and {inner}: the client sent none"),
+    let summary = match (&difference.change, crossing.outer.credentials.first()) {
+        (Change::Added, _) if had_one => format!("a second {name} was added between {outer} and {inner}"),
+        (Change::Added, Some(sent)) => {
+            format!("{name} was added between {outer} and {inner}: the client sent its credentials in {}", sent.name)
+        }
+        (Change::Added, None) => format!("{name} was added between {outer} and {inner}: the client sent none"),
         _ => format!("{name} was replaced by another one between {outer} and {inner}"),
     };
     let found = RULE.found(certainty, summary).severity(severity).at(at(crossing)).header(&difference.name);
@@ -123,6 +127,21 @@ const ADDED: &str = r#"* tap edge
 > Host: api.example
 > Authorization: Bearer mF9B5f41JqMzzzzzzzzzzz
 < HTTP/1.1 403 Forbidden
+"#;
+
+const BESIDE: &str = r#"* tap edge
+> GET /v1/orders HTTP/1.1
+> Host: api.example
+> X-Api-Key: 7d9f2c4b8a1e6035
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer error="invalid_token"
+* tap app
+> GET /v1/orders HTTP/1.1
+> Host: api.example
+> X-Api-Key: 7d9f2c4b8a1e6035
+> Authorization: Bearer mF9B5f41JqMzzzzzzzzzzz
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer error="invalid_token"
 "#;
 
 const EXCHANGED: &str = r#"* tap edge

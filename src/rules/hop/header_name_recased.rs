@@ -3,7 +3,7 @@
 use super::{Topic, Verdict, at, backend, by_join, with_answers, with_fix, with_hop};
 use crate::hops::{Change, Crossing, Difference, Message, NameCase, Side};
 use crate::memory::Memory;
-use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec, evidence, words};
+use crate::rules::{Certainty, Check, Example, Family, Finding, Rule, Severity, Spec, evidence, products, words};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -16,7 +16,7 @@ pub static RULE: Rule = Rule {
           That is the application's fault, and shows only behind such a gateway.",
     fix: "In the application, look the name up without regard to case. Until then, have the gateway keep the spelling.",
     spec: &[Spec::rfc(9110, "5.1")],
-    supersedes: &["credentials-reported-missing", "credentials-rejected", "refusal-origin"],
+    supersedes: &["credentials-reported-missing", "known-error-text", "credentials-rejected", "refusal-origin"],
     examples: &[
         Example::fires("the backend says that no key came", MISSED),
         Example::fires_beside("all names in lower case", ALL),
@@ -44,10 +44,13 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         Some(format!("{}: {}", line.name, sent.label))
     };
     let (before, behind) = (line(&crossing.outer.request)?, line(&attempt.inner.request)?);
-    let is_missed = crossing.outer.view.is_some_and(|view| words::none_came(view).is_some());
+    let is_missed = is_missed(crossing);
     // That the backend saw none although it arrived makes the spelling a likely cause; that it refused, only a possible one.
-    let (severity, certainty) =
-        if is_missed { (Severity::Warning, Certainty::Likely) } else { (Severity::Info, Certainty::Possible) };
+    let (severity, certainty) = if is_missed.is_some() {
+        (Severity::Warning, Certainty::Likely)
+    } else {
+        (Severity::Info, Certainty::Possible)
+    };
     let (outer, inner) = (&crossing.outer.tap, crossing.inner_tap);
     let summary = format!("{} arrived, but its name changed case between {outer} and {inner}", sent.name);
     let width = outer.len().max(inner.len());
@@ -58,21 +61,33 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         .header(&sent.name.to_ascii_lowercase())
         .because(evidence::clip(&format!("{outer:<width$} in   {before}")))
         .because(evidence::clip(&format!("{inner:<width$} in   {behind}")));
-    let found = match &difference.change {
-        Change::Recased { all: true, to } => {
-            let count = attempt.inner.request.fields.len();
-            found.because(format!("all {count} names are {} at {inner}", to.text()))
-        }
-        _ => found,
+    let found = match is_missed {
+        Some(phrase) => found.because(evidence::clip(&format!("text: {phrase}"))),
+        None => found,
     };
     let found = with_hop(with_answers(found, crossing), crossing, &[difference]);
     let found =
         found.at(at(crossing)).because("legal: names are compared without regard to case, so the application errs");
-    let general = match &difference.change {
-        Change::Recased { all: true, to: NameCase::Lower } => Some(LOWER),
-        _ => None,
-    };
-    Some(with_fix(found, crossing, Topic::NameCase, general))
+    Some(match &difference.change {
+        Change::Recased { all: true, to: NameCase::Lower } if products::product(crossing).is_none() => found.fix(LOWER),
+        _ => with_fix(found, crossing, Topic::NameCase, None),
+    })
+}
+
+/// The words in which the backend says that no credentials came, where all that were sent have arrived.
+fn is_missed(crossing: &Crossing<'_>) -> Option<&'static str> {
+    let attempt = crossing.last()?;
+    let has_arrived = crossing.outer.credentials.iter().all(|sent| {
+        attempt.inner.credentials.iter().any(|arrived| {
+            arrived.secret == sent.secret
+                && arrived.scheme == sent.scheme
+                && arrived.name.eq_ignore_ascii_case(&sent.name)
+        })
+    });
+    // A backend that looks for another field misses that one, however it is spelled.
+    let view = attempt.inner.view.or(crossing.outer.view).filter(|_| has_arrived)?;
+    let wants = words::said(view).and_then(|said| said.wants);
+    words::none_came(view).filter(|_| wants.is_none_or(|wanted| view.request().has(wanted)))
 }
 
 /// What to do where the gateway does not say which of those that write all names so it is.

@@ -107,11 +107,12 @@ pub(super) fn side_by_side(found: Finding, crossing: &Crossing<'_>, difference: 
     };
     let width = outer.len().max(inner.len());
     let way = if difference.side == Side::Request { "in" } else { "out" };
-    let line = |name: &str, told: Option<&Told>| {
-        let text = told.map_or_else(|| "(none)".to_owned(), Told::text);
+    let line = |name: &str, told: Option<&Told>, is_outer: bool| {
+        let nothing = if has(crossing, difference, is_outer) { "(not this one)" } else { "(none)" };
+        let text = told.map_or_else(|| nothing.to_owned(), Told::text);
         super::evidence::clip(&format!("{name:<width$} {way:<3}  {text}"))
     };
-    let found = found.because(line(first.0, first.1)).because(line(second.0, second.1));
+    let found = found.because(line(first.0, first.1, true)).because(line(second.0, second.1, false));
     if !matches!(difference.change, Change::Replaced { .. }) {
         return found;
     }
@@ -125,6 +126,16 @@ pub(super) fn side_by_side(found: Finding, crossing: &Crossing<'_>, difference: 
         true => found,
         false => found.because(super::evidence::clip(&about.join("; "))),
     }
+}
+
+/// Whether a field of that name is there at all, on that side of the hop.
+pub(super) fn has(crossing: &Crossing<'_>, difference: &Difference, is_outer: bool) -> bool {
+    let sighting = if is_outer { Some(crossing.outer) } else { crossing.last().map(|attempt| attempt.inner) };
+    let message = sighting.and_then(|sighting| match difference.side {
+        Side::Request => Some(&sighting.request),
+        Side::Answer => sighting.answer.as_ref().map(|answer| &answer.message),
+    });
+    message.is_some_and(|message| message.fields.iter().any(|line| line.name.eq_ignore_ascii_case(&difference.name)))
 }
 
 /// Adds what else the hop changed, which product it is, and how both sides were joined.
@@ -203,9 +214,22 @@ pub(super) fn with_fix(
     topic: Topic,
     general: Option<&'static str>,
 ) -> Finding {
-    let special = products::product(crossing).and_then(|(product, _)| products::fix(product, topic));
-    match special.or(general) {
+    let found = match general {
         Some(fix) => found.fix(fix),
+        None => found,
+    };
+    if let Some((product, _)) = products::product(crossing) {
+        return match products::fix(product, topic) {
+            Some(fix) => found.fix(fix),
+            None => found,
+        };
+    }
+    let guess = crossing.last().and_then(|last| products::guess(&last.differences));
+    match guess.and_then(|product| Some((product, products::fix(product, topic)?))) {
+        Some((product, fix)) => {
+            let text = format!("{} If the gateway is {}: {fix}", found.fix, product.name());
+            found.fix(text)
+        }
         None => found,
     }
 }

@@ -1,7 +1,7 @@
 //! Who refused: the gateway, or the backend behind it.
 
-use super::{Topic, Verdict, at, by_join, told, with_fix, with_hop};
-use crate::hops::Crossing;
+use super::{Topic, Verdict, at, by_join, side_by_side, told, with_fix, with_hop};
+use crate::hops::{Change, Crossing, Side};
 use crate::memory::Memory;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec, products};
 
@@ -19,6 +19,7 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires_beside("the gateway refuses by itself", GATEWAY),
         Example::fires_beside("the backend refuses", BACKEND),
+        Example::fires_beside("the backend refuses, asked about the request by the gateway", ASKED),
         Example::quiet("nobody refuses", NOBODY),
     ],
     check: Check::Hop(check),
@@ -53,11 +54,23 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         let general = "Look at what the gateway checks by itself on this route, or where else it sends it.";
         return Some(with_fix(found.at(at(crossing)), crossing, Topic::Refusal, Some(general)));
     };
-    let behind = attempt.inner.answer.as_ref().filter(|behind| behind.status == status)?;
-    let found = RULE
-        .found(by_join(attempt.join), format!("the backend refused: its {} came through the gateway", behind.status))
-        .because(format!("answer: {} at {inner}, {status} at {outer}", behind.status));
-    Some(with_hop(found, crossing, &[]).at(At::Backend))
+    attempt.inner.answer.as_ref().filter(|behind| behind.status == status)?;
+    // A gateway that asks about a request before it passes it on sends a request of its own.
+    let asked = attempt.differences.iter().find(|difference| {
+        difference.side == Side::Request && difference.name == ":target" && difference.change == Change::Changed
+    });
+    let summary = match asked {
+        Some(_) => format!("the backend refused another target than the client's: {status} came through the gateway"),
+        None => format!("the backend refused: its {status} came through the gateway"),
+    };
+    let found =
+        RULE.found(by_join(attempt.join), summary).because(format!("answer: {status} at {inner}, {status} at {outer}"));
+    let found = match asked {
+        Some(difference) => side_by_side(found, crossing, difference)
+            .fix("Look at what was asked there: a rewritten target, or a question of the gateway whether the request may pass."),
+        None => found,
+    };
+    Some(with_hop(found, crossing, asked.as_slice()).at(At::Backend))
 }
 
 const GATEWAY: &str = r#"* tap edge
@@ -88,6 +101,19 @@ const BACKEND: &str = r#"* tap edge
 < WWW-Authenticate: Basic realm="orders"
 * tap app
 > GET /orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Basic realm="orders"
+"#;
+
+const ASKED: &str = r#"* tap edge
+> GET /orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< Server: nginx
+< WWW-Authenticate: Basic realm="orders"
+* tap app
+> GET /check HTTP/1.1
 > Host: api.example
 < HTTP/1.1 401 Unauthorized
 < WWW-Authenticate: Basic realm="orders"
