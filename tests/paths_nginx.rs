@@ -927,3 +927,29 @@ fn http2_before_nginx_is_healthy() {
     assert_eq!(way.edge["request"]["version"], "HTTP/2");
     assert_eq!(header_values(&way.app[0]["request"], "authorization").len(), 1);
 }
+
+#[test]
+fn a_question_about_the_credentials_that_nobody_understands_ends_in_a_server_error() {
+    // What is asked is behind the inner tap as well, and has no such page.
+    let origin = Origin::reply(answer("404 Not Found", &[], "no such page"));
+    let path = Path::start(
+        |app| {
+            Nginx::start(
+                &format!(
+                    "server {{ listen @ADDR@;
+                         location / {{ auth_request /check; proxy_pass http://{app}; }}
+                         location = /check {{ internal; proxy_pass http://{app}; proxy_pass_request_body off;
+                                              proxy_set_header Content-Length ''; }} }}"
+                ),
+                &[],
+            )
+        },
+        &origin.url(),
+    );
+
+    curl(&["-H", &bearer(), &path.url("/v1/orders")]).assert_status(500);
+
+    let way = path.way(1);
+    way.assert_hop_error("error-on-bad-credentials").assert_fix("auth_request");
+    way.assert_summary("made a 500 of the 404");
+}
