@@ -119,17 +119,19 @@ const MARKS: &[(&str, &str, Product)] = &[
     ("x-envoy-upstream-service-time", "", Product::Envoy),
 ];
 
-/// What only one product writes into the requests that it passes on.
-const REQUEST_MARKS: &[(&str, &str, Product)] = &[
-    ("x-envoy-expected-rq-timeout-ms", "", Product::Envoy),
-    ("x-envoy-attempt-count", "", Product::Envoy),
-    ("x-envoy-external-address", "", Product::Envoy),
-    ("via", "caddy", Product::Caddy),
-    ("via", "kong", Product::Kong),
-    ("via", "varnish", Product::Varnish),
-    ("x-traefik-router", "", Product::Traefik),
-    ("cf-ray", "", Product::Cloudflare),
-    ("x-forwarded-server", "", Product::Apache),
+/// What only one product writes into the requests that it passes on, in some cases only together with another field.
+const REQUEST_MARKS: &[(&str, &str, Product, Option<&str>)] = &[
+    ("x-envoy-expected-rq-timeout-ms", "", Product::Envoy, None),
+    ("x-envoy-attempt-count", "", Product::Envoy, None),
+    ("x-envoy-external-address", "", Product::Envoy, None),
+    ("via", "caddy", Product::Caddy, None),
+    ("via", "kong", Product::Kong, None),
+    ("via", "varnish", Product::Varnish, None),
+    ("x-traefik-router", "", Product::Traefik, None),
+    ("cf-ray", "", Product::Cloudflare, None),
+    // https://doc.traefik.io/traefik/middlewares/http/headers/: it writes the port beside, which Apache does not.
+    ("x-forwarded-server", "", Product::Traefik, Some("x-forwarded-port")),
+    ("x-forwarded-server", "", Product::Apache, None),
 ];
 
 /// Which product the hop is, with the field that says so.
@@ -145,7 +147,9 @@ pub fn product(crossing: &Crossing<'_>) -> Option<(Product, String)> {
     by_answer.or_else(|| {
         let arrived = &inner?.inner.request;
         let sent = &crossing.outer.request;
-        REQUEST_MARKS.iter().filter(|mark| !holds(sent, mark.0, mark.1)).find_map(|mark| found(arrived, mark))
+        let is_new = |name: &str, word: &str| !holds(sent, name, word) && holds(arrived, name, word);
+        let marks = REQUEST_MARKS.iter().filter(|mark| mark.3.is_none_or(|other| is_new(other, "")));
+        marks.filter(|mark| is_new(mark.0, mark.1)).find_map(|mark| found(arrived, &(mark.0, mark.1, mark.2)))
     })
 }
 
@@ -499,6 +503,34 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::diagnose::Diagnoser;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::{View, transcript};
+    use crate::paths::{requests_of, taps_of};
+
+    #[test]
+    fn what_two_products_write_is_told_apart() {
+        for (written, expected) in [
+            ("X-Forwarded-For: 10.0.0.7\n> X-Forwarded-Server: www", "Apache (it writes x-forwarded-server)"),
+            ("X-Forwarded-Port: 80\n> X-Forwarded-Server: 3f1c", "Traefik (it writes x-forwarded-server)"),
+        ] {
+            let text = format!(
+                "* tap edge\n> GET /orders HTTP/1.1\n> Host: api.example\n> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA\n\
+                 < HTTP/1.1 401 Unauthorized\n< WWW-Authenticate: Bearer realm=\"orders\"\n* tap app\n\
+                 > GET /orders HTTP/1.1\n> Host: api.example\n> {written}\n< HTTP/1.1 401 Unauthorized\n\
+                 < WWW-Authenticate: Bearer realm=\"orders\"\n"
+            );
+            let redactor = Redactor::new(FingerprintKey::from_bytes(b"products"), []);
+            let exchanges = transcript::parse(&text).unwrap();
+            let taps = taps_of(&exchanges);
+            let request = requests_of(exchanges).remove(0);
+            let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, &redactor)).collect();
+            let whole = Diagnoser::default().diagnose_request(&views, &request, &taps).whole;
+            let evidence: Vec<&str> = whole.findings[0].evidence.iter().map(|line| line.text.as_str()).collect();
+            assert!(evidence.iter().any(|line| line.contains(expected)), "{expected} in {evidence:#?}");
+        }
+    }
 
     #[test]
     fn each_fix_is_a_sentence_with_a_source_and_stands_there_once() {
