@@ -685,3 +685,44 @@ fn a_token_that_the_gateway_exchanges_and_the_backend_takes_is_no_alarm() {
     way.assert_healthy().assert_changes(&["request authorization replaced"]);
     assert_eq!(way.assert_beside("credentials-replaced")["severity"], "info");
 }
+
+#[test]
+fn a_forged_header_is_taken_off_a_head_that_is_too_large_to_be_read() {
+    let origin = Origin::start(|conn| {
+        while let Some(head) = conn.read_head() {
+            assert_eq!(head.get("authtap-hop"), None);
+            conn.write(&answer("200 OK", &[], ""));
+        }
+    });
+    let path = Path::start_with(&["--head-limit", "4KiB"], |app| changing(app, |_| {}), &origin.url());
+    let large = format!("X-Large: {}", "x".repeat(16 * 1024));
+    let request =
+        format!("GET /v1 HTTP/1.1\r\nHost: x\r\nAuthtap-Hop: 1;forged\r\n{large}\r\nAuthtap-Hop: again\r\n\r\n");
+
+    let (head, _) = Client::connect(path.tap.addr()).send(request).read_response();
+
+    assert_eq!(head.status(), 200);
+    let arrived = origin.received_text();
+    assert!(!arrived.contains("forged"), "{}", &arrived[..200]);
+    assert!(arrived.len() > 16 * 1024, "{} bytes", arrived.len());
+    let records = path.tap.records(2);
+    assert!(records.iter().all(|record| record["request"]["cut_head_bytes"].is_u64()), "{records:#?}");
+    let edge = records.iter().find(|record| record["tap"] == "edge").unwrap();
+    assert_eq!(edge["edits"][0]["what"], "hop-header", "{edge:#}");
+}
+
+#[test]
+fn a_forged_header_is_taken_off_a_head_that_breaks_off() {
+    let origin = Origin::start(|conn| {
+        let arrived = String::from_utf8(conn.read_to_end()).unwrap();
+        assert_eq!(arrived, "GET /v1 HTTP/1.1\r\nHost: x\r\nX-Last: cut he");
+    });
+    let tap =
+        common::Tap::run(&[], &[&format!("edge@127.0.0.1:0={}", origin.url()), "app@127.0.0.1:0=http://127.0.0.1:9"]);
+
+    let mut client = Client::connect(tap.addr());
+    client.send("GET /v1 HTTP/1.1\r\nHost: x\r\nAuthtap-Hop: 1;forged\r\nX-Last: cut he").close_write();
+    client.read_until_gone();
+    drop(client);
+    origin.finish();
+}

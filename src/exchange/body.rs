@@ -19,6 +19,8 @@ pub struct Body {
     pub size: u64,
     /// Its first bytes as they passed, where they are evidence: of a refusal's text, of a form.
     pub start: Option<Bytes>,
+    /// Whether that start is unpacked already, whatever Content-Encoding says.
+    pub is_unpacked: bool,
 }
 
 impl Body {
@@ -31,7 +33,7 @@ impl Body {
     /// packed in a way that is not known, or where it is no text.
     pub fn text(&self, head: &RawHead) -> Option<String> {
         let start = self.start.as_ref().filter(|start| !start.is_empty())?;
-        let codings: Vec<&[u8]> = head.values("content-encoding").collect();
+        let codings: Vec<&[u8]> = if self.is_unpacked { Vec::new() } else { head.values("content-encoding").collect() };
         let unpacked = match codings.as_slice() {
             [] => start.slice(..start.len().min(TEXT_KEPT)).to_vec(),
             [coding] => unpack(&coding.trim_ascii().to_ascii_lowercase(), start)?,
@@ -80,7 +82,7 @@ mod tests {
 
     fn text(coding: &str, packed: Vec<u8>) -> Option<String> {
         let head = RawHead::from_fields("", [(&b"Content-Encoding"[..], coding.as_bytes())].into_iter());
-        Body { size: packed.len() as u64, start: Some(packed.into()) }.text(&head)
+        Body { size: packed.len() as u64, start: Some(packed.into()), is_unpacked: false }.text(&head)
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod buffers;
 mod downstream;
 mod flow;
+mod held;
 mod hop;
 mod http1_pool;
 mod http2;

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use super::flow::Pass;
+use super::held::Held;
 use super::hop::Hop;
 use super::host_edit;
 use super::recorder::{Began, Connection, Pipeline, Recording};
 use crate::config::SetHost;
 use crate::exchange::{Direction, Edit, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
-use crate::wire::edit::{HeadEditor, remove_lines};
+use crate::wire::edit::HeadEditor;
 use crate::wire::framer::Answers;
 use crate::wire::{Framer, Lost, RawHead, Step};
 
@@ -34,9 +35,9 @@ pub(super) struct Observer {
     /// When the request that is being read began.
     began: Option<Began>,
     /// The bytes of a request's head that may have to be edited, until it is complete.
-    held: Vec<u8>,
+    held: Held,
     /// The same of an answer's head.
-    held_answer: Vec<u8>,
+    held_answer: Held,
     /// What the client sent behind a request for an upgrade, until the answer says what it is.
     undecided: Vec<u8>,
     /// How many exchanges have begun.
@@ -70,8 +71,8 @@ impl Observer {
             responses: Framer::of_responses(head_limit),
             pipeline: Pipeline::new(),
             began: None,
-            held: Vec::new(),
-            held_answer: Vec::new(),
+            held: Held::default(),
+            held_answer: Held::default(),
             undecided: Vec::new(),
             count: 0,
             has_served: false,
@@ -115,13 +116,22 @@ impl Observer {
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
+                    let is_cut = head.is_cut();
                     // What went on already can't be edited.
                     let edited = self.request_head(head, out.is_some());
                     if let Some(out) = &mut out {
-                        differs |= edited.is_some() || !self.held.is_empty();
-                        self.held.extend_from_slice(raw);
-                        let held = std::mem::take(&mut self.held);
-                        out.extend_from_slice(edited.as_deref().unwrap_or(&held));
+                        differs |= edited.is_some() || is_cut || !self.held.is_empty();
+                        match edited {
+                            Some(bytes) => {
+                                self.held.take(&[]);
+                                out.extend_from_slice(&bytes);
+                            }
+                            None if is_cut => {
+                                self.pass_cleaned(raw, out);
+                                self.end_cleaning(out);
+                            }
+                            None => out.extend_from_slice(&self.held.take(raw)),
+                        }
                     }
                     continue;
                 }
@@ -140,21 +150,33 @@ impl Observer {
             if let Some(out) = &mut out {
                 let may_change = more && self.requests.is_in_head() && self.requests.head_size() <= limit;
                 if may_change {
-                    self.held.extend_from_slice(raw);
+                    self.held.keep(raw);
                     differs |= !raw.is_empty();
                 } else {
                     differs |= !self.held.is_empty();
-                    let is_too_large = self.requests.is_in_head();
-                    let cleaned =
-                        self.hop.as_ref().filter(|_| is_too_large).and_then(|hop| remove_lines(&self.held, hop.name()));
-                    let held = std::mem::take(&mut self.held);
-                    out.extend_from_slice(cleaned.as_deref().unwrap_or(&held));
-                    out.extend_from_slice(raw);
+                    if self.requests.is_in_head() {
+                        differs = true;
+                        self.pass_cleaned(raw, out);
+                    } else {
+                        out.extend_from_slice(&self.held.take(raw));
+                    }
                 }
             }
             if more {
                 return differs;
             }
+        }
+    }
+
+    /// Passes a part of a head that is too large to be held, without the hop headers in it.
+    fn pass_cleaned(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+        let unwanted = self.hop.as_ref().map(|hop| hop.name());
+        self.held.pass_without(unwanted, raw, out);
+    }
+
+    fn end_cleaning(&mut self, out: &mut Vec<u8>) {
+        if self.held.end(out) > 0 {
+            self.on_last(|exchange| exchange.edited(Hop::taken_off()));
         }
     }
 
@@ -234,7 +256,10 @@ impl Observer {
     fn request_end(&mut self) -> Vec<u8> {
         self.client_left = !self.upstream_ended;
         self.begin_unfinished();
-        std::mem::take(&mut self.held)
+        let mut out = Vec::new();
+        self.pass_cleaned(&[], &mut out);
+        self.end_cleaning(&mut out);
+        out
     }
 
     /// A head that broke off is an exchange all the same.
@@ -276,12 +301,23 @@ impl Observer {
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
+                    let is_cut = head.is_cut();
                     let edited = self.answer_head(head);
                     if let Some(out) = &mut out {
-                        differs |= edited.is_some() || !self.held_answer.is_empty();
-                        self.held_answer.extend_from_slice(raw);
-                        let held = std::mem::take(&mut self.held_answer);
-                        out.extend_from_slice(edited.as_deref().unwrap_or(&held));
+                        differs |= edited.is_some() || is_cut || !self.held_answer.is_empty();
+                        match edited {
+                            Some(bytes) => {
+                                self.held_answer.take(&[]);
+                                out.extend_from_slice(&bytes);
+                            }
+                            None if is_cut => {
+                                self.pass_cleaned_answer(raw, out);
+                                if self.held_answer.end(out) > 0 {
+                                    self.on_answer(|exchange| exchange.edited(Hop::taken_off_answer()));
+                                }
+                            }
+                            None => out.extend_from_slice(&self.held_answer.take(raw)),
+                        }
                     }
                     continue;
                 }
@@ -298,12 +334,14 @@ impl Observer {
             if let Some(out) = &mut out {
                 let may_change = more && self.responses.is_in_head() && self.responses.head_size() <= limit;
                 if may_change {
-                    self.held_answer.extend_from_slice(raw);
+                    self.held_answer.keep(raw);
                     differs |= !raw.is_empty();
+                } else if self.responses.is_in_head() {
+                    differs = true;
+                    self.pass_cleaned_answer(raw, out);
                 } else {
                     differs |= !self.held_answer.is_empty();
-                    out.append(&mut self.held_answer);
-                    out.extend_from_slice(raw);
+                    out.extend_from_slice(&self.held_answer.take(raw));
                 }
             }
             if more {
@@ -313,6 +351,12 @@ impl Observer {
                 return differs;
             }
         }
+    }
+
+    /// The same for an answer, from which hop headers are taken off where a tap behind may have written them.
+    fn pass_cleaned_answer(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+        let unwanted = self.hop.as_ref().filter(|hop| hop.hears_answers()).map(|hop| hop.name());
+        self.held_answer.pass_without(unwanted, raw, out);
     }
 
     /// Notes the head of a final answer. Gives the head's bytes with its edits, if there are any.
@@ -380,7 +424,9 @@ impl Observer {
     /// The upstream sends nothing more.
     fn response_end(&mut self) -> Pass {
         self.upstream_ended = true;
-        let held = std::mem::take(&mut self.held_answer);
+        let mut held = Vec::new();
+        self.pass_cleaned_answer(&[], &mut held);
+        self.held_answer.end(&mut held);
         match self.settle_response_end() {
             Pass::AsTheyAre if !held.is_empty() => Pass::Instead(held),
             pass => pass,

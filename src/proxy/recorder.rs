@@ -336,7 +336,7 @@ impl BodyRecorder {
 
     fn take(&mut self) -> Body {
         let start = (self.keep > 0).then(|| std::mem::take(&mut self.start).freeze());
-        Body { size: self.size, start }
+        Body { size: self.size, start, is_unpacked: false }
     }
 }
 

@@ -105,22 +105,90 @@ impl<'a> HeadEditor<'a> {
     }
 }
 
-/// Takes every line called `name` out of the start of a head that is too large to be read in whole. What comes behind it
-/// is not known, so a line counts only where it has its end.
-pub fn remove_lines(start: &[u8], name: &str) -> Option<Vec<u8>> {
-    let is_named = |line: &[u8]| {
-        let colon = memchr::memchr(b':', line);
-        colon
-            .and_then(|at| line.get(..at))
-            .is_some_and(|found| found.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let mut kept = Vec::with_capacity(start.len());
-    for line in start.split_inclusive(|byte| *byte == b'\n') {
-        if !(line.ends_with(b"\n") && is_named(line)) {
-            kept.extend_from_slice(line);
+/// Takes every line of one name out of a head that is too large to be held, as its bytes pass.
+///
+/// What it keeps back is no longer than the name and the white space behind it.
+pub struct LineRemover {
+    name: Vec<u8>,
+    state: Removing,
+    /// The start of a line that may be one of that name.
+    pending: Vec<u8>,
+    removed: usize,
+}
+
+/// Where in a line the bytes are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Removing {
+    /// At its start, as far as it is that of the name.
+    Start,
+    /// In one that stays.
+    Kept,
+    /// In one that goes.
+    Removed,
+    /// Behind the end of one that goes: a line that begins with white space is a part of it.
+    Behind,
+}
+
+/// White space between a name and its colon; what has more is no line of that name.
+const SPACES: usize = 64;
+
+impl LineRemover {
+    /// One that begins at the start of a head.
+    pub fn new(name: &str) -> Self {
+        LineRemover { name: name.as_bytes().to_vec(), state: Removing::Start, pending: Vec::new(), removed: 0 }
+    }
+
+    /// Puts what stays of the bytes into `out`.
+    pub fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        while let Some(first) = bytes.first() {
+            let is_space = matches!(first, b' ' | b'\t');
+            match self.state {
+                Removing::Kept | Removing::Removed => {
+                    let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+                    let (line, rest) = bytes.split_at(end);
+                    let is_kept = self.state == Removing::Kept;
+                    if is_kept {
+                        out.extend_from_slice(line);
+                    }
+                    if line.ends_with(b"\n") {
+                        self.state = if is_kept { Removing::Start } else { Removing::Behind };
+                    }
+                    bytes = rest;
+                }
+                Removing::Behind if is_space => self.state = Removing::Removed,
+                Removing::Behind => self.state = Removing::Start,
+                Removing::Start => {
+                    self.pending.push(*first);
+                    bytes = bytes.get(1..).unwrap_or_default();
+                    self.judge(out);
+                }
+            }
         }
     }
-    (kept.len() < start.len()).then_some(kept)
+
+    /// What a line's start says of it.
+    fn judge(&mut self, out: &mut Vec<u8>) {
+        let (start, rest) = self.pending.split_at(self.pending.len().min(self.name.len()));
+        let is_alike = self.name.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
+        let is_open = is_alike && rest.len() <= SPACES && rest.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+        if is_alike
+            && matches!(rest.split_last(), Some((b':', spaces)) if spaces.iter().all(|byte| matches!(byte, b' ' | b'\t')))
+        {
+            self.pending.clear();
+            self.removed += 1;
+            self.state = Removing::Removed;
+        } else if !is_open {
+            let is_ended = self.pending.ends_with(b"\n");
+            out.append(&mut self.pending);
+            self.state = if is_ended { Removing::Start } else { Removing::Kept };
+        }
+    }
+
+    /// Puts what was kept back into `out`, and says how many lines were taken out.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> usize {
+        out.append(&mut self.pending);
+        self.removed
+    }
 }
 
 #[cfg(test)]
@@ -197,10 +265,28 @@ mod tests {
         }
     }
 
+    /// What is left of a head that comes in pieces of that size, and how many lines were taken out.
+    fn removed(head: &str, size: usize) -> (String, usize) {
+        let mut remover = LineRemover::new("Hop");
+        let mut out = Vec::new();
+        for piece in head.as_bytes().chunks(size) {
+            remover.feed(piece, &mut out);
+            assert!(remover.pending.len() <= 3 + SPACES + 1);
+        }
+        let count = remover.finish(&mut out);
+        (String::from_utf8(out).unwrap(), count)
+    }
+
     #[test]
-    fn of_an_endless_head_whole_lines_are_taken() {
-        let start = b"GET / HTTP/1.1\r\nHop: 1\r\nA: b\r\nHOP : 2\r\nHop: un";
-        assert_eq!(remove_lines(start, "hop").unwrap(), b"GET / HTTP/1.1\r\nA: b\r\nHop: un");
-        assert_eq!(remove_lines(b"GET / HTTP/1.1\r\nA: b\r\n", "hop"), None);
+    fn lines_are_taken_out_as_they_pass() {
+        let head =
+            "GET / HTTP/1.1\r\nHop: 1\r\nA: b\r\nHOP \t: 2\r\n 3\r\n\t4\r\nHope: c\nHo\nhop\nX-Hop: d\r\nhop:\n\r\n";
+        let left = "GET / HTTP/1.1\r\nA: b\r\nHope: c\nHo\nhop\nX-Hop: d\r\n\r\n";
+        for size in 1..head.len() + 1 {
+            assert_eq!(removed(head, size), (left.to_owned(), 3), "{size}");
+        }
+        for whole in ["GET / HTTP/1.1\r\nA: b\r\nHo", "", "\r\n", "Hop", &format!("Hop{}", " ".repeat(200))] {
+            assert_eq!(removed(whole, 7), (whole.to_owned(), 0));
+        }
     }
 }

@@ -168,6 +168,12 @@ impl RawHead {
         self.size > self.bytes.len() as u64
     }
 
+    /// The same head, known to lack some of its fields.
+    pub fn incomplete(mut self) -> Self {
+        self.size = self.size.max(self.bytes.len() as u64 + 1);
+        self
+    }
+
     /// How much memory the head takes, for bounds on queues.
     pub fn memory(&self) -> usize {
         self.bytes.len() + self.fields.capacity() * size_of::<FieldSpan>()

@@ -103,7 +103,7 @@ impl Part {
 
     pub(super) fn body(&self, is_kept: bool) -> Body {
         let bytes = self.body.clone().unwrap_or_default();
-        Body { size: bytes.len() as u64, start: is_kept.then(|| Bytes::from(bytes)) }
+        Body { size: bytes.len() as u64, start: is_kept.then(|| Bytes::from(bytes)), is_unpacked: false }
     }
 }
 
