@@ -37,6 +37,7 @@ Examples:
   authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
   authtap edge@:8080=http://gateway:80 app@:9090=http://app:3000     a path: the gateway between two taps
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
+  authtap check incident.har --fail-on error      diagnose what a browser recorded
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
@@ -51,6 +52,8 @@ recorded, or could not be read.";
 pub enum Command {
     /// Play real failures through real taps, with everything embedded, and show what a user would see
     Demo,
+    /// Diagnose recorded traffic: an HTTP Archive (HAR), or what --record wrote
+    Check(CheckOptions),
     /// Say what the hop between two taps changed, from two recordings of the same traffic
     Compare(CompareOptions),
     /// Say what a rule means, why it happens and how to fix it, with a bad and a good exchange
@@ -65,6 +68,26 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
         format: RulesFormat,
     },
+}
+
+/// What is checked, and how it is told.
+#[derive(Args, Debug)]
+pub struct CheckOptions {
+    /// HAR files, and recordings of authtap's own
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Exit with 3 where a finding is as bad as this
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+
+    /// Show the values of this field too; may be given several times
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub show: Vec<String>,
+
+    /// How to print it: for people, or as records with their diagnosis
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub format: LogFormat,
 }
 
 /// What is compared, and how it is told.

@@ -31,10 +31,11 @@
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
-//! `run`, `teller` and `compare` join them; `tests/layering.rs` holds everybody to the table.
+//! `run`, `teller`, `check` and `compare` join them; `tests/layering.rs` holds everybody to the table.
 
 pub mod admin;
 pub mod auth;
+pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -7,7 +7,7 @@ use authtap::cli::{Cli, Command};
 use authtap::config::Config;
 use authtap::error::{self, Error};
 use authtap::layers::{self, Stop};
-use authtap::{compare, demo, explain, run};
+use authtap::{check, compare, demo, explain, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -37,6 +37,7 @@ fn act(cli: Cli) -> Result<u8, Error> {
             run::run(Config::new(cli.run)?)
         }
         Some(Command::Demo) => demo::run(),
+        Some(Command::Check(options)) => check::run(&options),
         Some(Command::Compare(options)) => compare::run(&options),
         Some(Command::Rules { format }) => print(&explain::rules(format)),
         Some(Command::Explain { rule }) => match explain::explain(&rule) {

@@ -16,6 +16,7 @@ use authtap::hops::HopReport;
 use authtap::paths::{requests_of, taps_of};
 use authtap::rules::{Diagnosis, RULES, Severity};
 use authtap::sinks::console::Console;
+use authtap::sinks::shown::Shown;
 use authtap::sinks::summary::Summary;
 use authtap::sinks::{Lost, recorded, recorded_hop};
 use authtap::wire::RawHead;
@@ -84,10 +85,10 @@ fn tell(view: &View<'_>, found: &Diagnosis, hops: &[&HopReport]) -> Told {
     let record = Record::new(view, recorded(found.verdict(), &found.findings), hops).to_line();
     // A console of its own, so that nothing is folded.
     let mut console = Console::new(false, true);
-    let mut text = console.exchange(view, 1234, &found.findings);
+    let mut text = console.exchange(&Shown::of(view), 1234, &found.findings);
     text.push_str(&console.unfold(true));
     let mut summary = Summary::default();
-    summary.add(view, &found.findings);
+    summary.add(&Shown::of(view), &found.findings);
     Told {
         name: String::new(),
         diagnosis: found.clone(),

@@ -26,6 +26,7 @@ use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Next, Outlet};
 use crate::sinks::Lost;
 use crate::sinks::console::{self, Console};
+use crate::sinks::shown::Shown;
 use crate::sinks::summary::Summary;
 use scenes::Scene;
 
@@ -105,8 +106,9 @@ fn play(stage: &Stage, scene: &Scene, teller: &mut Teller) -> Result<(String, St
             let Some(outermost) = views.first() else { continue };
             verdict = diagnosis.verdict().to_owned();
             teller.number += 1;
-            teller.summary.add(outermost, &diagnosis.findings);
-            told.push_str(&teller.console.exchange(outermost, teller.number, &diagnosis.findings));
+            let shown = Shown::of(outermost);
+            teller.summary.add(&shown, &diagnosis.findings);
+            told.push_str(&teller.console.exchange(&shown, teller.number, &diagnosis.findings));
         }
     }
     Ok((told, verdict))

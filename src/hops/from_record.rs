@@ -106,16 +106,10 @@ fn credential(sent: &ReadCredential, read: &Read, can_compare: bool) -> Option<C
     // A record has the name in lower case; the field has it as it was sent.
     let as_sent = read.request.headers.iter().map(|(name, _)| name).find(|name| name.eq_ignore_ascii_case(&sent.name));
     let digits = if can_compare { sent.fingerprint.as_str() } else { "00000000" };
-    let kind = match (&sent.jwt, sent.scheme.as_deref()) {
-        (Some(_), _) => "jwt",
-        (None, Some("basic")) => "password",
-        (None, Some("digest")) => "digest",
-        (None, Some(_)) => "token",
-        (None, None) => "key",
-    };
-    let label = match can_compare {
-        true => format!("{kind}#{}", digits.get(..4).unwrap_or_default()),
-        false => kind.to_owned(),
+    let label = match (can_compare, sent.scheme_as_sent.as_str()) {
+        (true, _) => sent.label(),
+        (false, "") => sent.kind().to_owned(),
+        (false, scheme) => format!("{scheme} {}", sent.kind()),
     };
     let jwt = sent.jwt.as_ref();
     Some(Credential {
@@ -125,7 +119,7 @@ fn credential(sent: &ReadCredential, read: &Read, can_compare: bool) -> Option<C
         scheme_as_sent: sent.scheme_as_sent.clone(),
         secret: Fingerprint::parse(digits)?,
         length: sent.length,
-        label: if sent.scheme_as_sent.is_empty() { label } else { format!("{} {label}", sent.scheme_as_sent) },
+        label,
         user: sent.user.clone(),
         issuer: jwt.and_then(|jwt| jwt.iss.clone()),
         key_id: jwt.and_then(|jwt| jwt.kid.clone()),

@@ -33,6 +33,16 @@ pub(super) fn with_credentials(found: Finding, view: &View<'_>, offered: &Offere
     }
 }
 
+/// Adds the credentials that matter most, or that there are none, as far as the head is known.
+pub(super) fn with_sent(found: Finding, view: &View<'_>) -> Finding {
+    match view.main_credentials() {
+        Some(offered) => with_credentials(found, view, offered),
+        None if view.request().is_cut() => found.because("request: whether there were credentials is not known"),
+        None if view.request().has("cookie") => found.because("request: no credentials but a cookie"),
+        None => found.because("request: no credentials"),
+    }
+}
+
 /// Adds the status with the first challenge, or that there is none.
 pub(super) fn with_answer(found: Finding, view: &View<'_>) -> Finding {
     let Some(response) = view.response() else { return found.because("response: none was seen") };

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 
 use super::escape::printable;
+use super::shown::Shown;
 use super::wrap::{cut, wrap};
-use crate::auth::Detail;
-use crate::exchange::{Outcome, View};
 use crate::rules::{At, Finding, Severity};
 
 const WIDTH: usize = 80;
@@ -80,23 +79,23 @@ impl Console {
     }
 
     /// What is printed for an exchange, which is often nothing: it was folded. `number` counts the exchanges of the run.
-    pub fn exchange(&mut self, view: &View<'_>, number: u64, findings: &[Finding]) -> String {
+    pub fn exchange(&mut self, shown: &Shown, number: u64, findings: &[Finding]) -> String {
         let mut text = String::new();
         if self.looked.elapsed() > Duration::from_secs(1) {
             text = self.unfold(false);
         }
         let alarm = findings.first().filter(|finding| finding.severity > Severity::Info);
-        if alarm.is_none() && is_probe(view) {
+        if alarm.is_none() && shown.is_probe {
             return text;
         }
-        let key = key_of(view, findings.first());
+        let key = key_of(shown, findings.first());
         if let Some(finding) = alarm
             && self.is_new_cause(key)
         {
-            text.push_str(&self.block(view, number, finding, findings));
+            text.push_str(&self.block(shown, number, finding, findings));
             return text;
         }
-        let line = self.line(view, number, findings);
+        let line = self.line(shown, number, findings);
         match self.folds.iter_mut().find(|fold| fold.key == key) {
             Some(fold) => {
                 fold.count += 1;
@@ -144,19 +143,20 @@ impl Console {
     }
 
     /// `✓ 200 GET /v1/orders    41ms  Bearer jwt#7f3a, expires in 52m`
-    fn line(&self, view: &View<'_>, number: u64, findings: &[Finding]) -> Line {
-        let credential = match view.main_credentials() {
-            Some(offered) => printable(&view.label(offered)) + &expiry(view),
+    fn line(&self, shown: &Shown, number: u64, findings: &[Finding]) -> Line {
+        let credential = match &shown.credential {
+            Some(label) => label.clone() + &expiry(shown),
             None => String::new(),
         };
         let right = findings.first().map(|finding| format!("#{number}  {}", finding.rule.name));
-        Line { sign: self.sign(view, findings), left: self.left(view), credential, right }
+        Line { sign: self.sign(shown, findings), left: self.left(shown), credential, right }
     }
 
-    fn block(&self, view: &View<'_>, number: u64, finding: &Finding, findings: &[Finding]) -> String {
+    fn block(&self, shown: &Shown, number: u64, finding: &Finding, findings: &[Finding]) -> String {
         let name = format!("#{number}  {}", finding.rule.name);
         let mut lines = vec![
-            self.sign(view, findings) + &self.bold_end(&beside(&self.left(view), &name, WIDTH - 2), finding.rule.name),
+            self.sign(shown, findings)
+                + &self.bold_end(&beside(&self.left(shown), &name, WIDTH - 2), finding.rule.name),
         ];
         lines.extend(wrap(&sentence(&finding.summary), WIDTH - 2).into_iter().take(3).map(indent(2)));
         lines.push(String::new());
@@ -198,30 +198,28 @@ impl Console {
     }
 
     /// `401 GET /v1/orders    7ms`
-    fn left(&self, view: &View<'_>) -> String {
-        let exchange = view.exchange();
-        let status = match exchange.response.seen() {
-            Some(response) => format!("{:03}", response.status),
+    fn left(&self, shown: &Shown) -> String {
+        let status = match shown.status {
+            Some(status) => format!("{status:03}"),
             None => "---".to_owned(),
         };
-        let method = printable(&cut(&view.redactor().name(view.method()), 12));
-        let target = cut(&printable(&view.redactor().target(view.target())), 34);
+        let method = printable(&cut(&shown.method, 12));
+        let target = cut(&printable(&shown.target), 34);
         // What the first tap saw is the request as the client knows it.
-        let is_inner = exchange.tap.position.index > 0;
-        let tap = if self.several_taps && is_inner { format!("{} ", exchange.tap.name) } else { String::new() };
+        let tap =
+            if self.several_taps && shown.is_inner { format!("{} ", printable(&shown.tap)) } else { String::new() };
         let what = format!("{tap}{status} {method} {target}");
-        let took = match exchange.outcome {
-            Outcome::Upgraded => "upgraded".to_owned(),
-            Outcome::ClientGone => "client gone".to_owned(),
-            _ if exchange.timing.total < Duration::from_millis(1) => "<1ms".to_owned(),
-            _ => format!("{}ms", exchange.timing.total.as_millis()),
+        let took = match shown.end {
+            Some(end) => end.to_owned(),
+            None if shown.total < Duration::from_millis(1) => "<1ms".to_owned(),
+            None => format!("{}ms", shown.total.as_millis()),
         };
         format!("{what}  {took:>5}")
     }
 
     /// The sign, with its colour; the colour alone never says anything.
-    fn sign(&self, view: &View<'_>, findings: &[Finding]) -> String {
-        let healthy = matches!(view.status(), 100..400);
+    fn sign(&self, shown: &Shown, findings: &[Finding]) -> String {
+        let healthy = matches!(shown.status, Some(100..400));
         let (sign, colour) = match findings.first().map(|finding| finding.severity) {
             Some(Severity::Error) => ('✗', AnsiColor::Red),
             Some(Severity::Warning) => ('!', AnsiColor::Yellow),
@@ -293,44 +291,29 @@ fn indent(by: usize) -> impl Fn(String) -> String {
 }
 
 /// What makes two exchanges the same for a reader: the same cause, from the same hands, on the same path.
-fn key_of(view: &View<'_>, finding: Option<&Finding>) -> u64 {
+fn key_of(shown: &Shown, finding: Option<&Finding>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    view.exchange().tap.name.hash(&mut hasher);
+    shown.tap.hash(&mut hasher);
     finding.map(|finding| (finding.rule.name, &finding.header, finding.certainty)).hash(&mut hasher);
-    if matches!(view.exchange().outcome, Outcome::UpstreamFailed(_)) {
+    if shown.has_failed {
         // An upstream that is down is one cause, whoever asks it for what.
         return hasher.finish();
     }
-    view.status().hash(&mut hasher);
+    shown.status.hash(&mut hasher);
     if let Some(At::Hop(from, to)) = finding.map(|finding| &finding.at) {
         // What a hop does to a header is one cause, whatever is asked for with it.
         (from, to).hash(&mut hasher);
         return hasher.finish();
     }
-    view.method().hash(&mut hasher);
-    view.path().hash(&mut hasher);
-    if let Some(offered) = view.main_credentials() {
-        offered.credentials.scheme_as_sent.hash(&mut hasher);
-        match &offered.credentials.detail {
-            // These are made anew for each request; whose they are stays the same.
-            Detail::Digest(digest) => digest.username.hash(&mut hasher),
-            Detail::SigV4(_) | Detail::Negotiate(_) | Detail::Params(_) => {}
-            _ => offered.fingerprint.hash(&mut hasher),
-        }
-    }
+    (&shown.method, shown.path(), shown.whose).hash(&mut hasher);
     hasher.finish()
 }
 
-fn expiry(view: &View<'_>) -> String {
-    let Some(Detail::Jwt(jwt)) = view.main_credentials().map(|offered| &offered.credentials.detail) else {
-        return String::new();
-    };
-    let exp = jwt.claims.as_ref().and_then(|claims| claims.exp).and_then(|exp| exp.timestamp());
-    let Some(exp) = exp else { return String::new() };
-    let left = exp.as_second() - view.exchange().time.as_second();
-    match u64::try_from(left) {
-        Ok(left) => format!(", expires in {}", rough(left)),
-        Err(_) => format!(", expired {} ago", rough(left.unsigned_abs())),
+fn expiry(shown: &Shown) -> String {
+    match shown.expires_in.map(|left| (u64::try_from(left), left)) {
+        None => String::new(),
+        Some((Ok(left), _)) => format!(", expires in {}", rough(left)),
+        Some((Err(_), left)) => format!(", expired {} ago", rough(left.unsigned_abs())),
     }
 }
 
@@ -343,21 +326,13 @@ fn rough(seconds: u64) -> String {
     }
 }
 
-/// Whether the exchange is a health probe: counted, and not shown while nothing is wrong.
-pub(super) fn is_probe(view: &View<'_>) -> bool {
-    const AGENTS: [&[u8]; 3] = [b"kube-probe/", b"ELB-HealthChecker/", b"GoogleHC/"];
-    const PATHS: [&[u8]; 5] = [b"/healthz", b"/readyz", b"/livez", b"/health", b"/ping"];
-    let agent = view.request().value("user-agent").unwrap_or_default();
-    AGENTS.iter().any(|known| agent.starts_with(known)) || PATHS.contains(&view.path())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::auth::FingerprintKey;
     use crate::diagnose::Diagnoser;
     use crate::exchange::redact::Redactor;
-    use crate::exchange::transcript;
+    use crate::exchange::{View, transcript};
 
     /// What is printed for each exchange of a transcript, and what is left folded at the end.
     fn printed(text: &str) -> Vec<String> {
@@ -371,7 +346,7 @@ mod tests {
             .map(|(exchange, number)| {
                 let view = View::new(exchange, &redactor);
                 let diagnosis = diagnoser.diagnose(&view);
-                console.exchange(&view, number, &diagnosis.findings)
+                console.exchange(&Shown::of(&view), number, &diagnosis.findings)
             })
             .collect();
         printed.push(console.unfold(true));

@@ -5,6 +5,7 @@
 pub mod console;
 pub mod escape;
 pub mod output;
+pub mod shown;
 pub mod summary;
 mod wrap;
 
@@ -18,6 +19,7 @@ use crate::rules::{Finding, RequestDiagnosis};
 use console::Console;
 pub(crate) use escape::printable;
 use output::Output;
+use shown::Shown;
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
 
@@ -68,7 +70,8 @@ impl Sinks {
         let Some(outermost) = views.first() else { return };
         let fresh = || views.iter().zip(told).zip(&diagnosis.each).enumerate().filter(|(_, ((_, told), _))| !**told);
         self.count += 1;
-        self.summary.add(outermost, &diagnosis.whole.findings);
+        let shown = Shown::of(outermost);
+        self.summary.add(&shown, &diagnosis.whole.findings);
         let wants_record = self.record.is_some() || matches!(self.log, Log::Json);
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
@@ -83,7 +86,7 @@ impl Sinks {
             }
         }
         if let Log::Text(console) = &mut self.log {
-            let text = console.exchange(outermost, self.count, &diagnosis.whole.findings);
+            let text = console.exchange(&shown, self.count, &diagnosis.whole.findings);
             self.stdout.put(text.as_bytes());
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Lost;
 use super::escape::printable;
+use super::shown::Shown;
 use super::wrap::cut;
-use crate::exchange::View;
 use crate::rules::{Finding, Severity};
 
 /// Distinct values that are told apart for each cause; beyond that it is "many".
@@ -33,9 +33,9 @@ struct Cause {
 
 impl Summary {
     /// Counts an exchange, by the finding that explains it best.
-    pub fn add(&mut self, view: &View<'_>, findings: &[Finding]) {
+    pub fn add(&mut self, shown: &Shown, findings: &[Finding]) {
         self.exchanges += 1;
-        self.probes += u64::from(super::console::is_probe(view));
+        self.probes += u64::from(shown.is_probe);
         let Some(first) = findings.first().filter(|finding| finding.severity > Severity::Info) else { return };
         let cause = self.causes.entry(first.rule.name).or_insert_with(|| Cause {
             severity: first.severity,
@@ -46,14 +46,13 @@ impl Summary {
         });
         cause.severity = cause.severity.max(first.severity);
         cause.count += 1;
-        note(&mut cause.clients, || view.exchange().client.addr.ip().to_string());
-        if let Some(offered) = view.main_credentials() {
-            note(&mut cause.credentials, || view.label(offered));
+        if !shown.client.is_empty() {
+            note(&mut cause.clients, || shown.client.clone());
         }
-        note(&mut cause.routes, || {
-            let method = view.redactor().name(view.method()).into_owned();
-            format!("{method} {}", view.redactor().target(view.path()))
-        });
+        if let Some(label) = &shown.credential {
+            note(&mut cause.credentials, || label.clone());
+        }
+        note(&mut cause.routes, || format!("{} {}", shown.method, shown.path()));
     }
 
     /// The summary, in lines of at most 80 characters.

@@ -39,6 +39,47 @@ pub struct Read {
     /// How long it took.
     #[serde(default)]
     pub timing: ReadTimes,
+    /// How the exchange ended.
+    #[serde(default)]
+    pub outcome: String,
+    /// What was found when it was recorded.
+    #[serde(default)]
+    pub diagnosis: ReadDiagnosis,
+}
+
+/// What was found.
+#[derive(Deserialize, Default)]
+pub struct ReadDiagnosis {
+    /// The findings, the one that explains the exchange best first.
+    #[serde(default)]
+    pub findings: Vec<ReadFinding>,
+}
+
+/// One finding.
+#[derive(Deserialize)]
+pub struct ReadFinding {
+    /// The name of its rule.
+    pub rule: String,
+    /// `error`, `warning` or `info`.
+    pub severity: String,
+    /// `certain`, `likely` or `possible`.
+    #[serde(default)]
+    pub certainty: String,
+    /// Where to go and fix.
+    #[serde(default)]
+    pub at: String,
+    /// The field that it is about.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// The sentence for people.
+    #[serde(default)]
+    pub summary: String,
+    /// What shows it.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    /// What to do.
+    #[serde(default)]
+    pub fix: String,
 }
 
 /// The client's end.
@@ -119,6 +160,25 @@ pub struct ReadCredential {
     /// What a token says of itself.
     #[serde(default)]
     pub jwt: Option<ReadJwt>,
+}
+
+impl ReadCredential {
+    /// What kind of secret it is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match (&self.jwt, self.scheme.as_deref()) {
+            (Some(_), _) => "jwt",
+            (None, Some("basic")) => "password",
+            (None, Some("digest")) => "digest",
+            (None, Some(_)) => "token",
+            (None, None) => "key",
+        }
+    }
+
+    /// What the screen calls it, such as `Bearer jwt#7f3a`.
+    pub fn label(&self) -> String {
+        let label = format!("{}#{}", self.kind(), self.fingerprint.get(..4).unwrap_or_default());
+        if self.scheme_as_sent.is_empty() { label } else { format!("{} {label}", self.scheme_as_sent) }
+    }
 }
 
 /// What a token says of itself.

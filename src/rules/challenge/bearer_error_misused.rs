@@ -4,7 +4,7 @@ use crate::auth::{Challenge, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
-use crate::rules::evidence::{clip, with_credentials};
+use crate::rules::evidence::{clip, with_sent};
 use crate::rules::normal::{self, Normal};
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
 
@@ -99,11 +99,7 @@ fn check_one(view: &View<'_>, field: &Challenged, challenge: &Challenge) -> Opti
     let place = Place { message: Message::Response, field: field.field, byte: Some(param.at) };
     let found = RULE.found(Certainty::Certain, summary).at(At::Backend).header(name);
     let found = found.because_of(format!("response: {status}, {name}: {scheme} error=\"{code}\""), place);
-    Some(match view.main_credentials() {
-        Some(offered) => with_credentials(found, view, offered),
-        None if view.request().has("cookie") => found.because("request: a cookie, and no other credentials"),
-        None => found.because("request: no credentials"),
-    })
+    Some(with_sent(found, view))
 }
 
 /// A code that may be a whole text, as short as a sentence wants it.
@@ -116,7 +112,12 @@ fn short(code: &str) -> String {
 /// a certificate.
 fn has_sent_anything(view: &View<'_>) -> bool {
     let certificate = view.exchange().client.tls.as_ref().is_some_and(|tls| tls.peer_certificate);
-    !view.offered().is_empty() || view.request().has("cookie") || view.request().has("dpop") || certificate
+    // What is not known of a head may have been sent.
+    !view.offered().is_empty()
+        || view.request().is_cut()
+        || view.request().has("cookie")
+        || view.request().has("dpop")
+        || certificate
 }
 
 /// A registry of container images says that rights are missing with 401, because its clients get a token for each

@@ -5,7 +5,7 @@ use crate::auth::{DefectKind, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::Challenged;
 use crate::memory::Memory;
-use crate::rules::evidence::{clip, with_credentials};
+use crate::rules::evidence::{clip, with_sent};
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec, normal};
 
 /// A 401 without WWW-Authenticate, or a 407 without Proxy-Authenticate.
@@ -70,11 +70,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         Some(kind) => found.because(format!("body: {} bytes, {}", response.body.size, clip(&kind))),
         None => found,
     };
-    let found = match view.main_credentials() {
-        Some(offered) => with_credentials(found, view, offered),
-        None if view.request().has("cookie") => found.because("request: no credentials but a cookie"),
-        None => found.because("request: no credentials"),
-    };
+    let found = with_sent(found, view);
     let Some(waiting) = waiting else { return Some(fix_like_request(found, view, name)) };
     let field = view.request().fields().nth(waiting.field)?;
     let value = if field.is("user-agent") {

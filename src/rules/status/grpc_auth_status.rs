@@ -2,7 +2,7 @@
 
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::evidence::{clip, with_credentials};
+use crate::rules::evidence::{clip, with_sent};
 use crate::rules::normal::is_grpc;
 use crate::rules::words;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Place, Rule, Severity, Spec};
@@ -106,8 +106,6 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
 
 fn found(view: &View<'_>, summary: &str) -> Finding {
     let found = RULE.found(Certainty::Certain, summary).at(At::Backend).header("grpc-status");
-    match view.main_credentials() {
-        Some(offered) => with_credentials(found, view, offered),
-        None => found.because("request: no credentials").at(At::Unknown),
-    }
+    let at = if view.main_credentials().is_some() { At::Backend } else { At::Unknown };
+    with_sent(found, view).at(at)
 }

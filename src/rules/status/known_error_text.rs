@@ -2,7 +2,7 @@
 
 use crate::exchange::View;
 use crate::memory::Memory;
-use crate::rules::evidence::{clip, with_answer, with_credentials};
+use crate::rules::evidence::{clip, with_answer, with_sent};
 use crate::rules::normal;
 use crate::rules::words::{self, Meaning};
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
@@ -80,11 +80,7 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
         return Vec::new();
     }
     let found = RULE.found(Certainty::Certain, said.cause).at(at(said.meaning)).fix(said.fix);
-    let found = match view.main_credentials() {
-        Some(offered) => with_credentials(found, view, offered),
-        None => found.because("request: no credentials"),
-    };
-    vec![with_answer(found, view).because(format!("text: {}", clip(said.phrase)))]
+    vec![with_answer(with_sent(found, view), view).because(format!("text: {}", clip(said.phrase)))]
 }
 
 /// Where to go first. Of a setting that has two sides the text does not say which one is wrong.

@@ -3,7 +3,7 @@
 use crate::exchange::View;
 use crate::exchange::view::path_of;
 use crate::memory::Memory;
-use crate::rules::evidence::{with_credentials, with_field, with_named};
+use crate::rules::evidence::{with_field, with_named, with_sent};
 use crate::rules::normal;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
@@ -80,10 +80,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         None => "a program asked, and was sent to a login page instead of a 401",
     };
     let found = RULE.found(Certainty::Likely, summary).at(At::Backend).header("location");
-    let found = match offered {
-        Some(offered) => with_credentials(found, view, offered),
-        None => found.because("request: no credentials"),
-    };
+    let found = with_sent(found, view);
     let found = with_named(found, view, Message::Request, "accept");
     vec![with_field(found, view, Message::Response, location.index, &format!("{}, ", response.status))]
 }
