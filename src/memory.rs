@@ -12,6 +12,7 @@
 
 mod hops;
 mod outcomes;
+mod refreshes;
 mod route;
 mod table;
 
@@ -28,6 +29,8 @@ use crate::hops::Crossing;
 pub use hops::Hops;
 use outcomes::Outcomes;
 pub use outcomes::{Answers, Nonce, Outcome};
+use refreshes::Refreshes;
+pub use refreshes::Used;
 use route::Route;
 use table::Table;
 
@@ -53,6 +56,7 @@ pub struct Memory {
     bearer_errors: Table<u64, ()>,
     hops: Hops,
     outcomes: Outcomes,
+    refreshes: Refreshes,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -62,6 +66,7 @@ impl Default for Memory {
         Memory {
             hops: Hops::default(),
             outcomes: Outcomes::default(),
+            refreshes: Refreshes::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -249,9 +254,15 @@ impl Memory {
         self.outcomes.answers(view)
     }
 
+    /// The last use before this exchange of the refresh token in its form.
+    pub fn refresh_before(&self, view: &View<'_>) -> Option<Used> {
+        self.refreshes.before(view)
+    }
+
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
+        self.refreshes.learn(view);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,
