@@ -4,6 +4,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::escape::printable;
 use crate::auth::{Detail, Scheme};
 use crate::exchange::record::read::Read;
@@ -29,8 +31,12 @@ pub struct Shown {
     pub(super) expires_in: Option<i64>,
     /// How it ended, where that is more than that it is over.
     pub(super) end: Option<&'static str>,
+    /// When it began.
+    pub(super) time: Option<Timestamp>,
     /// How long it took.
     pub(super) total: Duration,
+    /// The address of the backend that answered.
+    pub(super) backend: Option<String>,
     /// Whether it is a health probe: counted, and not shown while nothing is wrong.
     pub(super) is_probe: bool,
     /// Whether the upstream failed.
@@ -77,7 +83,9 @@ impl Shown {
                 Outcome::ClientGone => Some("client gone"),
                 _ => None,
             },
+            time: Some(exchange.time),
             total: exchange.timing.total,
+            backend: exchange.upstream.addr.map(|addr| addr.to_string()),
             is_probe: is_probe(view.request().value("user-agent").unwrap_or_default(), view.path()),
             has_failed: matches!(exchange.outcome, Outcome::UpstreamFailed(_)),
             whose: whose.finish(),
@@ -98,7 +106,7 @@ impl Shown {
                 _ => sent.fingerprint.hash(&mut whose),
             }
         }
-        let time: Option<jiff::Timestamp> = read.time.parse().ok();
+        let time: Option<Timestamp> = read.time.parse().ok();
         let exp = sent.and_then(|sent| sent.jwt.as_ref()).and_then(|jwt| jwt.exp);
         Shown {
             tap: read.tap.clone(),
@@ -114,6 +122,8 @@ impl Shown {
                 "client-gone" => Some("client gone"),
                 _ => None,
             },
+            time,
+            backend: read.upstream.addr.clone(),
             total: read.timing.total_ms.map(crate::hops::from_record::milliseconds).unwrap_or_default(),
             is_probe: is_probe(
                 agent.map(|(_, value)| value.as_bytes()).unwrap_or_default(),

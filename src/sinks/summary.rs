@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Lost;
 use super::escape::printable;
 use super::shown::Shown;
@@ -20,6 +22,10 @@ const WIDTH: usize = 80;
 pub struct Summary {
     exchanges: u64,
     probes: u64,
+    /// When the last request was served that had credentials.
+    served: Option<Timestamp>,
+    /// The addresses of the backends that served such requests.
+    serving: BTreeSet<String>,
     causes: BTreeMap<&'static str, Cause>,
 }
 
@@ -29,6 +35,8 @@ struct Cause {
     clients: BTreeSet<String>,
     credentials: BTreeSet<String>,
     routes: BTreeSet<String>,
+    backends: BTreeSet<String>,
+    since: Option<Timestamp>,
 }
 
 impl Summary {
@@ -36,13 +44,21 @@ impl Summary {
     pub fn add(&mut self, shown: &Shown, findings: &[Finding]) {
         self.exchanges += 1;
         self.probes += u64::from(shown.is_probe);
-        let Some(first) = findings.first().filter(|finding| finding.severity > Severity::Info) else { return };
+        let Some(first) = findings.first().filter(|finding| finding.severity > Severity::Info) else {
+            if shown.credential.is_some() && shown.status.is_some_and(|status| (200..300).contains(&status)) {
+                self.served = self.served.max(shown.time);
+                shown.backend.iter().for_each(|addr| note(&mut self.serving, || addr.clone()));
+            }
+            return;
+        };
         let cause = self.causes.entry(first.rule.name).or_insert_with(|| Cause {
             severity: first.severity,
             count: 0,
             clients: BTreeSet::new(),
             credentials: BTreeSet::new(),
             routes: BTreeSet::new(),
+            backends: BTreeSet::new(),
+            since: shown.time,
         });
         cause.severity = cause.severity.max(first.severity);
         cause.count += 1;
@@ -52,6 +68,7 @@ impl Summary {
         if let Some(label) = &shown.credential {
             note(&mut cause.credentials, || label.clone());
         }
+        shown.backend.iter().for_each(|addr| note(&mut cause.backends, || addr.clone()));
         note(&mut cause.routes, || format!("{} {}", shown.method, shown.path()));
     }
 
@@ -71,6 +88,9 @@ impl Summary {
             let line = format!("  {sign} {:>5}  {name:<28}  ", cause.count);
             // Writing to a String can't fail.
             let _ = writeln!(text, "{line}{}", cause.scope(WIDTH - line.chars().count()));
+            if let Some(width) = self.width_of(cause) {
+                let _ = writeln!(text, "           {}", cut(&width, WIDTH - 11));
+            }
         }
         if self.probes > 0 {
             let _ = writeln!(text, "  {} health probes are in the count and were not shown", self.probes);
@@ -92,6 +112,26 @@ impl Summary {
         text
     }
 }
+
+impl Summary {
+    /// Where the failure is as wide as one replica, or as everything: what tells most about where to look.
+    fn width_of(&self, cause: &Cause) -> Option<String> {
+        if cause.count < MANY {
+            return None;
+        }
+        let others = self.serving.difference(&cause.backends).count();
+        if let (1, Some(only), true) = (cause.backends.len(), cause.backends.first(), others > 0) {
+            return Some(format!("only at the backend {only}; {others} others served"));
+        }
+        let since = cause.since?;
+        let is_all = cause.credentials.len() as u64 >= MANY && self.served.is_none_or(|served| served < since);
+        let minute = since.strftime("%H:%MZ");
+        is_all.then(|| format!("everything since {minute}: no credential was accepted after that"))
+    }
+}
+
+/// From how many failures, and how many credentials, a failure is called wide.
+const MANY: u64 = 5;
 
 impl Cause {
     /// How wide it is, in at most `width` characters: where, with what, who; the names of what is only one as far as
@@ -133,5 +173,53 @@ pub(super) fn duration(time: Duration) -> String {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::diagnose::Diagnoser;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::{View, transcript};
+
+    /// The summary of a transcript.
+    fn summary(text: &str) -> String {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let (mut diagnoser, mut summary) = (Diagnoser::default(), Summary::default());
+        for exchange in transcript::parse(text).unwrap() {
+            let view = View::new(&exchange, &redactor);
+            let diagnosis = diagnoser.diagnose(&view);
+            summary.add(&Shown::of(&view), &diagnosis.findings);
+        }
+        summary.text(Duration::from_secs(60), &Lost::default(), 0, 0)
+    }
+
+    fn request(token: usize, status: &str) -> String {
+        let challenge = if status.starts_with('4') { "< WWW-Authenticate: Bearer realm=\"a\"\n" } else { "" };
+        format!(
+            "> GET /a HTTP/1.1\n> Host: x\n> Authorization: Bearer token-number-{token}-of-many\n< HTTP/1.1 {status}\n{challenge}"
+        )
+    }
+
+    #[test]
+    fn what_fails_for_all_is_said_to() {
+        let served = request(0, "200 OK");
+        let failing: String = (1..7).map(|token| request(token, "401 Unauthorized")).collect();
+        let all = summary(&format!("{served}{failing}"));
+        assert!(all.contains("everything since 12:00Z: no credential was accepted after that"), "{all}");
+        let some = summary(&format!("{served}{failing}{served}"));
+        assert!(!some.contains("everything"), "{some}");
+        let few = summary(&format!("{served}{}", request(1, "401 Unauthorized").repeat(6)));
+        assert!(!few.contains("everything"), "{few}");
+    }
+
+    #[test]
+    fn what_fails_at_one_backend_alone_is_said_to() {
+        let good = format!("* upstream addr 10.0.0.1:80\n{}", request(0, "200 OK"));
+        let bad = format!("* upstream addr 10.0.0.2:80\n{}", request(1, "401 Unauthorized").repeat(6));
+        let text = summary(&format!("{good}{bad}"));
+        assert!(text.contains("only at the backend 10.0.0.2:80; 1 others served"), "{text}");
     }
 }

@@ -28,6 +28,9 @@ pub struct Read {
     /// The client's end.
     #[serde(default)]
     pub client: ReadClient,
+    /// The upstream's end.
+    #[serde(default)]
+    pub upstream: ReadUpstream,
     /// The request.
     pub request: ReadRequest,
     /// What the tap changed.
@@ -94,6 +97,14 @@ pub struct ReadClient {
     /// What was agreed on in TLS.
     #[serde(default)]
     pub tls: Option<ReadTls>,
+}
+
+/// The upstream's end.
+#[derive(Deserialize, Default)]
+pub struct ReadUpstream {
+    /// The address that was connected to.
+    #[serde(default)]
+    pub addr: Option<String>,
 }
 
 /// What was agreed on in TLS.

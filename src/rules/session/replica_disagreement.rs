@@ -19,7 +19,7 @@ pub static RULE: Rule = Rule {
     fix: "Ask each replica by itself with the same credential. On those that refuse, compare the signing keys or secrets, the \
           session store, the version and the clock with those that accept.",
     spec: &[Spec::rfc(9110, "15.5.2")],
-    supersedes: &["credentials-rejected", "known-error-text"],
+    supersedes: &["credential-stopped-working", "credentials-rejected", "known-error-text"],
     examples: &[
         Example::fires("accepted and refused within seconds", TURNS),
         Example::fires("one address accepts, another one refuses", ADDRESSES),

@@ -16,7 +16,13 @@ pub static RULE: Rule = Rule {
     fix: "Refresh the access token before sending it: let the client ask for a new one shortly before `exp`, and once \
           more when it gets a 401. If it does, see why the renewal fails.",
     spec: &[Spec::rfc(7519, "4.1.4"), Spec::rfc(6750, "3.1")],
-    supersedes: &["credentials-rejected", "credentials-reported-missing", "scheme-case", "scheme-not-offered"],
+    supersedes: &[
+        "credential-stopped-working",
+        "credentials-rejected",
+        "credentials-reported-missing",
+        "scheme-case",
+        "scheme-not-offered",
+    ],
     examples: &[
         Example::fires("a quarter of an hour too late", LATE),
         Example::fires("a second too late, and the server says so", SECOND),
