@@ -106,6 +106,11 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     Vec::new()
 }
 
+/// Whether the answer says that no credentials came, though some did.
+pub(in crate::rules) fn is_reported(view: &View<'_>, memory: &Memory) -> bool {
+    !check(view, memory).is_empty()
+}
+
 fn by_text(view: &View<'_>, offered: &Offered, said: &Words) -> Finding {
     let summary = format!("{} went out, and {} says that none came", called(view, offered), said.product);
     let found = RULE.found(Certainty::Likely, summary).header(&offered.name).at(At::Unknown);
