@@ -33,7 +33,14 @@ impl Diagnoser {
             ways.extend(guarded(&mut each, "hops", || self.cross_abroad(view, at)).unwrap_or_default());
         }
         let mut found: Vec<(Finding, Vec<usize>)> = Vec::new();
-        for Judged { report, findings, inner, nothing_was_sent } in ways {
+        for Judged { report, findings, inner, nothing_was_sent, refused_at } in ways {
+            // Behind the tap nobody but the gateway answered, whom the rules about one exchange call the backend.
+            if let Some(place) = refused_at
+                && let Some(diagnosis) = report.exchanges.first().and_then(|at| each.get_mut(*at))
+            {
+                let answered = diagnosis.findings.iter_mut().filter(|finding| finding.at == At::Backend);
+                answered.for_each(|finding| finding.at = place.clone());
+            }
             if nothing_was_sent {
                 // What went into the hop is known, so nothing has to be guessed from what other requests had.
                 for at in inner {
@@ -57,6 +64,7 @@ impl Diagnoser {
             let touching = found.iter().filter(|(_, exchanges)| exchanges.contains(&at));
             diagnosis.findings.extend(touching.map(|(finding, _)| finding.clone()));
             diagnosis.findings = order(drop_superseded(std::mem::take(&mut diagnosis.findings)));
+            say_who_refused(&mut diagnosis.findings);
             for finding in &diagnosis.findings {
                 let is_new = !whole.findings.iter().any(|known: &Finding| known.rule.name == finding.rule.name);
                 // What is merely worth knowing at an inner tap is of no interest where the outer one was served.
@@ -142,7 +150,11 @@ impl Diagnoser {
         let report = HopReport::of(crossing, exchanges);
         let has_cookie = crossing.outer.request.fields.iter().any(|line| line.name.eq_ignore_ascii_case("cookie"));
         let nothing_was_sent = crossing.outer.credentials.is_empty() && !has_cookie;
-        Judged { report, findings, inner, nothing_was_sent }
+        let by_gateway = crossing.attempts.is_empty() && crossing.running == 0 && crossing.is_certain;
+        let is_answered = crossing.outer.answer.as_ref().is_some_and(|answer| !answer.by_tap);
+        let refused_at =
+            (by_gateway && is_answered).then(|| At::Hop(crossing.outer.tap.clone(), crossing.inner_tap.to_owned()));
+        Judged { report, findings, inner, nothing_was_sent, refused_at }
     }
 }
 
@@ -154,6 +166,8 @@ struct Judged {
     inner: Vec<usize>,
     /// Whether the request had no credentials before the hop.
     nothing_was_sent: bool,
+    /// The hop, where it answered without asking anybody behind it.
+    refused_at: Option<At>,
 }
 
 /// Whether the finding takes it that something before this tap took credentials away.
@@ -167,10 +181,21 @@ fn say_who_refused(findings: &mut [Finding]) {
     if let Some(first) = findings.first_mut().filter(|first| first.rule.name != "refusal-origin")
         && first.at == At::Unknown
     {
+        // What a single tap advises is to find out what is known here.
+        if first.rule.name == "credentials-rejected" && first.fix == first.rule.fix {
+            first.fix = match origin.at {
+                At::Backend => ARRIVED.into(),
+                _ => origin.fix,
+            };
+        }
         first.evidence.insert(0, Evidence { text: origin.summary, place: None });
         first.at = origin.at;
     }
 }
+
+/// What to do about credentials that were refused by who got them as they were sent.
+const ARRIVED: &str = "The credentials came to the backend as they were sent: look into its log for why it refuses them, \
+                       and replace them if it does not know them.";
 
 /// What the rules say of a way over a hop. A rule that breaks says nothing.
 pub fn judge(crossing: &Crossing<'_>, memory: &crate::memory::Memory) -> Vec<Finding> {
