@@ -6,7 +6,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use super::canaries::BEARER_TOKEN;
-use super::head::answer;
+use super::head::{Head, answer};
 use super::origin::Origin;
 use super::record::{findings, verdict};
 use super::servers::Server;
@@ -44,6 +44,22 @@ pub fn orders() -> Origin {
     Origin::serve(|head| match head.get("authorization") {
         Some(value) if value == format!("Bearer {BEARER_TOKEN}") => answer("200 OK", &[], "fine\n"),
         _ => answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"orders\""], ""),
+    })
+}
+
+/// A backend that speaks no HTTP/2, and says so to who tries it.
+pub fn http1(answered: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static) -> Origin {
+    Origin::start(move |conn| {
+        while let Some(head) = conn.read_head() {
+            if head.method() == "PRI" {
+                conn.write(&answer("400 Bad Request", &["Connection: close"], ""));
+                conn.close_write();
+                conn.read_to_end();
+                return;
+            }
+            conn.read_body(&head);
+            conn.write(&answered(&head));
+        }
     })
 }
 
@@ -106,15 +122,31 @@ impl<G: Gateway> Path<G> {
     #[track_caller]
     pub fn ways(&self, arrived: &[usize]) -> Vec<Way> {
         let records = self.tap.records(arrived.len() + arrived.iter().sum::<usize>());
+        // Several may have begun in one millisecond; these stand in the file in the order in which they ended.
         let by_time = |mut records: Vec<Value>| {
-            records.sort_by_key(|record| record["id"].as_str().unwrap().to_owned());
+            records.sort_by_key(|record| record["time"].as_str().unwrap().to_owned());
             records
         };
         let (edge, app): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["tap"] == "edge");
         assert_eq!(edge.len(), arrived.len(), "requests at the outer tap: {edge:#?}");
-        let mut app = by_time(app).into_iter();
-        let ways = by_time(edge).into_iter().zip(arrived);
-        ways.map(|(edge, arrived)| Way { edge, app: app.by_ref().take(*arrived).collect() }).collect()
+        let (edge, mut app) = (by_time(edge), by_time(app));
+        let ways: Vec<Way> = edge
+            .into_iter()
+            .map(|edge| {
+                let (own, rest) = app.drain(..).partition(|inner| inner["path_id"] == edge["path_id"]);
+                app = rest;
+                Way { edge, app: own }
+            })
+            .collect();
+        // What no hop header joins has a path of its own.
+        let mut strays = app.into_iter();
+        let joined = ways.into_iter().zip(arrived).map(|(mut way, arrived)| {
+            let missing = arrived.saturating_sub(way.app.len());
+            way.app.extend(strays.by_ref().take(missing));
+            assert_eq!(way.app.len(), *arrived, "requests at the inner tap: {:#?}", way.app);
+            way
+        });
+        joined.collect()
     }
 }
 
