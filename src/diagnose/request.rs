@@ -4,7 +4,7 @@ use super::{Diagnoser, drop_superseded, guarded, order, without_echoes};
 use crate::auth::FingerprintKey;
 use crate::exchange::View;
 use crate::hops::trace::{HopHeader, Way};
-use crate::hops::{Attempt, Crossing, HopReport, Join, Sighting, compare};
+use crate::hops::{Attempt, Change, Crossing, HopReport, Join, Kind, Side, Sighting, compare};
 use crate::paths::Request;
 use crate::rules::{At, Diagnosis, Evidence, Finding, RULES, RequestDiagnosis, Severity};
 
@@ -40,6 +40,14 @@ impl Diagnoser {
             {
                 let answered = diagnosis.findings.iter_mut().filter(|finding| finding.at == At::Backend);
                 answered.for_each(|finding| finding.at = place.clone());
+            }
+            // What the hop wrote into the credentials is no fault of the client's.
+            for at in report.exchanges.iter().skip(1) {
+                let findings = each.get_mut(*at).map(|diagnosis| diagnosis.findings.iter_mut());
+                let of_client = findings.into_iter().flatten().filter(|finding| finding.at == At::Client);
+                for finding in of_client.filter(|finding| is_written_by(&report, finding)) {
+                    finding.at = At::Hop(report.from.clone(), report.to.clone());
+                }
             }
             if nothing_was_sent {
                 // What went into the hop is known, so nothing has to be guessed from what other requests had.
@@ -168,6 +176,17 @@ struct Judged {
     nothing_was_sent: bool,
     /// The hop, where it answered without asking anybody behind it.
     refused_at: Option<At>,
+}
+
+/// Whether the hop wrote the credentials that the finding is about, or wrote them anew.
+fn is_written_by(report: &HopReport, finding: &Finding) -> bool {
+    report.differences.iter().any(|difference| {
+        let is_written = !matches!(difference.change, Change::Removed | Change::Recased { .. } | Change::Reordered);
+        difference.side == Side::Request
+            && difference.kind == Kind::Credentials
+            && is_written
+            && finding.header.as_ref() == Some(&difference.name)
+    })
 }
 
 /// Whether the finding takes it that something before this tap took credentials away.
