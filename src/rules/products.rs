@@ -398,7 +398,7 @@ const FIXES: &[Fix] = &[
     (
         Product::Caddy,
         Topic::FieldChanged,
-        "Look for `header_up` in reverse_proxy and for `request_header` with the header's name.",
+        "Look for `header_up` in reverse_proxy, for `request_header` and for `copy_headers` in forward_auth, with the header's name.",
         "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#headers",
     ),
     (
@@ -418,6 +418,12 @@ const FIXES: &[Fix] = &[
         Topic::Host,
         "Look for `header_up Host` in reverse_proxy; without it Caddy passes the client's Host on.",
         "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#defaults",
+    ),
+    (
+        Product::Caddy,
+        Topic::Target,
+        "Look for `uri strip_prefix`, `uri replace`, `handle_path`, which takes its own prefix off, and `rewrite`, which may stand in reverse_proxy as well.",
+        "https://caddyserver.com/docs/caddyfile/directives/uri",
     ),
     (
         Product::Caddy,
