@@ -12,6 +12,7 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use common::path::ReservedPort;
 use common::process::Process;
 use common::{DEADLINE, curl};
 
@@ -597,8 +598,9 @@ fn play_http2(tap: SocketAddr, backend: &TcpListener, vault: &mut Vault) {
 }
 
 fn nothing_is_told(format: &str) {
-    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
-    let tap = Loud::start(backend.local_addr().unwrap(), format);
+    let port = ReservedPort::new();
+    let backend = port.listen();
+    let tap = Loud::start(port.addr(), format);
     let addr = tap.addr;
     let mut vault = Vault::default();
     let mut all = in_requests(&mut vault);
@@ -685,8 +687,9 @@ fn tricky() -> Vec<Planted> {
 }
 
 fn nothing_acts_on_the_terminal(format: &str) {
-    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
-    let tap = Loud::start(backend.local_addr().unwrap(), format);
+    let port = ReservedPort::new();
+    let backend = port.listen();
+    let tap = Loud::start(port.addr(), format);
     let all = tricky();
     play(tap.addr, &backend, &all);
     for (name, text) in tap.end() {

@@ -7,7 +7,7 @@ pub enum Placeholder {
     ShellVariable,
     /// `%TOKEN%`, which no Windows shell expanded.
     WindowsVariable,
-    /// `{{token}}`, `{token}` or `<%= token %>`, which no template engine filled in.
+    /// `{{token}}`, `{token}`, `{http.auth.token}` or `<%= token %>`, which no template engine filled in.
     Template,
     /// `<token>` or `[token]`, copied out of a manual.
     Brackets,
@@ -33,6 +33,11 @@ impl Placeholder {
             name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
+        // A dash is in names of header fields, which Caddy's gaps end with.
+        let is_path = |path: &str| {
+            let mut parts = path.split('.');
+            path.contains('.') && parts.all(|part| is_name(&part.replace('-', "_")))
+        };
         let variable = |name: &str| is_name(name) && !name.bytes().any(|byte| byte.is_ascii_lowercase());
         let lower = value.to_ascii_lowercase();
         match lower.as_str() {
@@ -52,7 +57,11 @@ impl Placeholder {
             Some(Self::WindowsVariable)
         } else if between("<", ">") || between("[", "]") {
             Some(Self::Brackets)
-        } else if value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(is_name) {
+        } else if value
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+            .is_some_and(|inner| is_name(inner) || is_path(inner))
+        {
             Some(Self::Template)
         } else if is_from_a_manual(&lower) {
             Some(Self::Manual)
@@ -105,6 +114,8 @@ mod tests {
             ("{{token}}", Some(Template)),
             ("{{ .Values.token }}", Some(Template)),
             ("{token}", Some(Template)),
+            ("{http.reverse_proxy.header.X-Token}", Some(Template)),
+            ("{1.5}", None),
             ("<token>", Some(Brackets)),
             ("[token]", Some(Brackets)),
             ("YOUR_API_KEY", Some(Manual)),

@@ -4,7 +4,7 @@ use super::{Diagnoser, drop_superseded, guarded, order, without_echoes};
 use crate::auth::FingerprintKey;
 use crate::exchange::View;
 use crate::hops::trace::{HopHeader, Way};
-use crate::hops::{Attempt, Crossing, HopReport, Join, Sighting, compare};
+use crate::hops::{Attempt, Change, Crossing, HopReport, Join, Kind, Side, Sighting, compare};
 use crate::paths::{Request, Seen};
 use crate::rules::{At, Diagnosis, Evidence, Finding, RULES, RequestDiagnosis, Severity};
 
@@ -33,7 +33,22 @@ impl Diagnoser {
             ways.extend(guarded(&mut each, "hops", || self.cross_abroad(view, at)).unwrap_or_default());
         }
         let mut found: Vec<(Finding, Vec<usize>)> = Vec::new();
-        for Judged { report, findings, inner, nothing_was_sent } in ways {
+        for Judged { report, findings, inner, nothing_was_sent, refused_at } in ways {
+            // Behind the tap nobody but the gateway answered, whom the rules about one exchange call the backend.
+            if let Some(place) = refused_at
+                && let Some(diagnosis) = report.exchanges.first().and_then(|at| each.get_mut(*at))
+            {
+                let answered = diagnosis.findings.iter_mut().filter(|finding| finding.at == At::Backend);
+                answered.for_each(|finding| finding.at = place.clone());
+            }
+            // What the hop wrote into the credentials is no fault of the client's.
+            for at in report.exchanges.iter().skip(1) {
+                let findings = each.get_mut(*at).map(|diagnosis| diagnosis.findings.iter_mut());
+                let of_client = findings.into_iter().flatten().filter(|finding| finding.at == At::Client);
+                for finding in of_client.filter(|finding| is_written_by(&report, finding)) {
+                    finding.at = At::Hop(report.from.clone(), report.to.clone());
+                }
+            }
             if nothing_was_sent {
                 // What went into the hop is known, so nothing has to be guessed from what other requests had.
                 for at in inner {
@@ -152,7 +167,11 @@ impl Diagnoser {
         let report = HopReport::of(crossing, exchanges);
         let has_cookie = crossing.outer.request.fields.iter().any(|line| line.name.eq_ignore_ascii_case("cookie"));
         let nothing_was_sent = crossing.outer.credentials.is_empty() && !has_cookie;
-        Judged { report, findings, inner, nothing_was_sent }
+        let by_gateway = crossing.attempts.is_empty() && crossing.running == 0 && crossing.is_certain;
+        let is_answered = crossing.outer.answer.as_ref().is_some_and(|answer| !answer.by_tap);
+        let refused_at =
+            (by_gateway && is_answered).then(|| At::Hop(crossing.outer.tap.clone(), crossing.inner_tap.to_owned()));
+        Judged { report, findings, inner, nothing_was_sent, refused_at }
     }
 }
 
@@ -164,6 +183,19 @@ struct Judged {
     inner: Vec<usize>,
     /// Whether the request had no credentials before the hop.
     nothing_was_sent: bool,
+    /// The hop, where it answered without asking anybody behind it.
+    refused_at: Option<At>,
+}
+
+/// Whether the hop wrote the credentials that the finding is about, or wrote them anew.
+fn is_written_by(report: &HopReport, finding: &Finding) -> bool {
+    report.differences.iter().any(|difference| {
+        let is_written = !matches!(difference.change, Change::Removed | Change::Recased { .. } | Change::Reordered);
+        difference.side == Side::Request
+            && difference.kind == Kind::Credentials
+            && is_written
+            && finding.header.as_ref() == Some(&difference.name)
+    })
 }
 
 /// Whether the finding takes it that something before this tap took credentials away.
@@ -187,10 +219,14 @@ fn say_who_refused(findings: &mut [Finding]) {
     if let Some(first) = findings.first_mut().filter(|first| first.rule.name != "refusal-origin")
         && first.at == At::Unknown
     {
-        // Where to look in the gateway is of more use than that it would be good to know whether it is the gateway.
-        if matches!(origin.at, At::Hop(..)) && first.rule.name == "credentials-rejected" {
-            first.fix =
-                format!("{} If it is meant to check them, the credentials are what it refuses.", origin.fix).into();
+        // What a single tap advises is to find out what is known here.
+        if first.rule.name == "credentials-rejected" && first.fix == first.rule.fix {
+            first.fix = match origin.at {
+                At::Backend => ARRIVED.into(),
+                _ => {
+                    format!("{} If it is meant to check them, the credentials are what it refuses.", origin.fix).into()
+                }
+            };
         }
         first.evidence.insert(0, Evidence { text: origin.summary, place: None });
         if !OF_THE_SENDER.contains(&first.rule.name) {
@@ -198,6 +234,10 @@ fn say_who_refused(findings: &mut [Finding]) {
         }
     }
 }
+
+/// What to do about credentials that were refused by who got them as they were sent.
+const ARRIVED: &str = "The credentials came to the backend as they were sent: look into its log for why it refuses them, \
+                       and replace them if it does not know them.";
 
 /// What the rules say of a way over a hop. A rule that breaks says nothing.
 pub fn judge(crossing: &Crossing<'_>, memory: &crate::memory::Memory) -> Vec<Finding> {

@@ -366,6 +366,15 @@ impl Comparing<'_> {
         let mut difference = Difference::sure(self.side, kind, name, change);
         difference.before = before.map(|line| self.told(name, line, false));
         difference.after = after.map(|line| self.told(name, line, true));
+        // The credential is the same, and what was put to it is no part of what is told of it.
+        if difference.change == Change::Rewritten(Rewrite::Extended)
+            && let (Some(before), Some(after)) = (before, after)
+            && let (Some(one), Some(other)) = (before.value.bytes(), after.value.bytes())
+            && self.credential(after, true).is_some()
+            && let Some(told) = &mut difference.after
+        {
+            told.value.push_str(&format!(", and {} bytes more", other.len().saturating_sub(one.len())));
+        }
         difference.is_sure = is_sure;
         difference
     }

@@ -20,7 +20,12 @@ pub fn rewrite(before: &[u8], after: &[u8]) -> Option<Rewrite> {
     }
     let decodes_to =
         |from: &[u8], to: &[u8]| from.contains(&b'%') && percent_encoding::percent_decode(from).eq(to.iter().copied());
-    if decodes_to(before, after) || decodes_to(after, before) {
+    // Who decodes a value as that of a form makes each plus sign a space.
+    let is_form = |from: &[u8], to: &[u8]| {
+        let spaced: Vec<u8> = from.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        from.contains(&b'+') && percent_encoding::percent_decode(&spaced).eq(to.iter().copied())
+    };
+    if decodes_to(before, after) || decodes_to(after, before) || is_form(before, after) || is_form(after, before) {
         return Some(Rewrite::Percent);
     }
     if base64_form(before).eq(base64_form(after)) {
@@ -131,6 +136,8 @@ mod tests {
             ("Bearer \"abc\"", "Bearer abc", Some(Rewrite::Quotes)),
             ("Bearer aBc", "bearer abc", Some(Rewrite::LetterCase)),
             ("Bearer%20abc", "Bearer abc", Some(Rewrite::Percent)),
+            ("Bearer a+b/c==", "Bearer a b/c==", Some(Rewrite::Percent)),
+            ("Bearer a+b%3D", "Bearer a b=", Some(Rewrite::Percent)),
             ("a-b_c", "a+b/c==", Some(Rewrite::Base64)),
             ("Bearer abcdef", "Bearer abc", Some(Rewrite::Cut { at: 10 })),
             ("Bearer abc", "Bearer abc, Basic x", Some(Rewrite::Extended)),

@@ -385,14 +385,14 @@ const FIXES: &[Fix] = &[
     (
         Product::Envoy,
         Topic::FieldChanged,
-        "Look for `request_headers_to_add` with `OVERWRITE_IF_EXISTS_OR_ADD` in route, virtual host and cluster, and at what an `ext_authz` service adds in `allowed_upstream_headers`.",
+        "Look for `request_headers_to_add` with `OVERWRITE_IF_EXISTS_OR_ADD` or `APPEND_IF_EXISTS_OR_ADD` in route, virtual host and listener, for filters in Lua, and at what an `ext_authz` service adds in `allowed_upstream_headers`.",
         "https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers",
     ),
     (
         Product::Envoy,
         Topic::Challenge,
-        "Look for `response_headers_to_remove` in the route, and for `local_reply_config` and `ext_authz`, which answer in the backend's place: for ext_authz, `allowed_client_headers` has to list `www-authenticate`.",
-        "https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/ext_authz/v3/ext_authz.proto",
+        "Look for `response_headers_to_remove` in route, virtual host and listener, for filters in Lua or `header_mutation`, and for `ext_authz`, `jwt_authn` and `oauth2`, which refuse in the backend's place.",
+        "https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto",
     ),
     (
         Product::Envoy,
@@ -427,7 +427,7 @@ const FIXES: &[Fix] = &[
     (
         Product::Caddy,
         Topic::FieldChanged,
-        "Look for `header_up` in reverse_proxy and for `request_header` with the header's name.",
+        "Look for `header_up` in reverse_proxy, for `request_header` and for `copy_headers` in forward_auth, with the header's name.",
         "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#headers",
     ),
     (
@@ -447,6 +447,12 @@ const FIXES: &[Fix] = &[
         Topic::Host,
         "Look for `header_up Host` in reverse_proxy; without it Caddy passes the client's Host on.",
         "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#defaults",
+    ),
+    (
+        Product::Caddy,
+        Topic::Target,
+        "Look for `uri strip_prefix`, `uri replace`, `handle_path`, which takes its own prefix off, and `rewrite`, which may stand in reverse_proxy as well.",
+        "https://caddyserver.com/docs/caddyfile/directives/uri",
     ),
     (
         Product::Caddy,

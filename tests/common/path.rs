@@ -1,12 +1,12 @@
 //! A gateway between two taps of one process: what both saw, what the hop changed, and what is said of it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use super::canaries::{BEARER_TOKEN, assert_secret_absent};
-use super::head::answer;
+use super::head::{Head, answer};
 use super::origin::Origin;
 use super::record::{findings, verdict};
 use super::servers::Server;
@@ -44,6 +44,23 @@ pub fn orders() -> Origin {
     Origin::serve(|head| match head.get("authorization") {
         Some(value) if value == format!("Bearer {BEARER_TOKEN}") => answer("200 OK", &[], "fine\n"),
         _ => answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"orders\""], ""),
+    })
+}
+
+/// A backend that speaks no HTTP/2, and says so to who tries it.
+pub fn http1(answered: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static) -> Origin {
+    Origin::start(move |conn| {
+        while let Some(head) = conn.read_head() {
+            if head.method() == "PRI" {
+                // Some have left by then.
+                let _ = conn.try_write(&answer("400 Bad Request", &["Connection: close"], ""));
+                let _ = conn.stream().shutdown(Shutdown::Write);
+                conn.read_to_end();
+                return;
+            }
+            conn.read_body(&head);
+            conn.write(&answered(&head));
+        }
     })
 }
 
@@ -102,6 +119,16 @@ impl ReservedPort {
 
     pub fn addr(&self) -> SocketAddr {
         self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    /// Who listens there. When it is dropped, nobody does, and nobody else can.
+    pub fn listen(&self) -> TcpListener {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&self.addr().into()).unwrap();
+        socket.listen(128).unwrap();
+        socket.into()
     }
 }
 

@@ -65,7 +65,8 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     found.into_iter().collect()
 }
 
-fn describe(placeholder: Placeholder) -> (&'static str, &'static str) {
+/// What the placeholder is, and what to do about it.
+pub(in crate::rules) fn describe(placeholder: Placeholder) -> (&'static str, &'static str) {
     match placeholder {
         Placeholder::ShellVariable => (
             "the name of a shell variable",

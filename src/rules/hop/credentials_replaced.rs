@@ -1,8 +1,10 @@
 //! Other credentials came out of a hop than went in.
 
 use super::{Topic, Verdict, at, backend, name_of, side_by_side, weigh, with_answers, with_fix, with_hop};
-use crate::hops::{Change, Crossing, Difference, Kind, Side};
+use crate::exchange::View;
+use crate::hops::{Change, Crossing, Difference, Kind, Side, Sighting};
 use crate::memory::Memory;
+use crate::rules::credentials::token_placeholder;
 use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -33,6 +35,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a second Authorization beside the client's", SECOND),
         Example::fires("credentials where the client sent none", ADDED),
         Example::fires("credentials beside a key that the client sent", BESIDE),
+        Example::fires("a gap of the gateway's configuration that nothing filled in", GAP),
         Example::quiet("a token that was exchanged, and taken", EXCHANGED),
     ],
     check: Check::Hop(check),
@@ -63,6 +66,16 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
     let mut found = side_by_side(found, crossing, difference);
     if let Change::Replaced { kept_in: Some(name) } = &difference.change {
         found = found.because(format!("the client's own stands in {name} now"));
+    }
+    let gap = |sighting: &Sighting<'_>| {
+        let mut offered = sighting.view.map(View::offered).unwrap_or_default().iter();
+        offered.find_map(|offered| {
+            let is_of_this = offered.name.eq_ignore_ascii_case(&difference.name);
+            offered.credentials.placeholder.filter(|_| is_of_this)
+        })
+    };
+    if let (Some(gap), None) = (gap(attempt.inner), gap(crossing.outer)) {
+        found = found.because(format!("{inner} in   {}, not a secret", token_placeholder::describe(gap).0));
     }
     let found = with_hop(with_answers(found, crossing), crossing, &[difference]);
     Some(match backend(crossing) {
@@ -101,6 +114,20 @@ const REPLACED: &str = r#"* tap edge
 > Authorization: Basic {basic gateway:not-so-secret}
 < HTTP/1.1 401 Unauthorized
 < WWW-Authenticate: Bearer error="invalid_token"
+"#;
+
+const GAP: &str = r#"* tap edge
+> GET /v1/orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+* tap app
+> GET /v1/orders HTTP/1.1
+> Host: api.example
+> Authorization: {http.reverse_proxy.header.Authorization}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
 "#;
 
 const SECOND: &str = r#"* tap edge

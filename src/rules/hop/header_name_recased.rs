@@ -16,7 +16,7 @@ pub static RULE: Rule = Rule {
           That is the application's fault, and shows only behind such a gateway.",
     fix: "In the application, look the name up without regard to case. Until then, have the gateway keep the spelling.",
     spec: &[Spec::rfc(9110, "5.1")],
-    supersedes: &["credentials-reported-missing", "known-error-text", "credentials-rejected", "refusal-origin"],
+    supersedes: &["credentials-reported-missing", "known-error-text", "credentials-rejected", "challenge-missing"],
     examples: &[
         Example::fires("the backend says that no key came", MISSED),
         Example::fires_beside("all names in lower case", ALL),
