@@ -177,6 +177,6 @@ mod tests {
             assert!(!words.cause.ends_with('.') && words.cause.len() < 120, "{}", words.cause);
             assert!(words.fix.ends_with('.') && words.fix.starts_with(char::is_uppercase), "{}", words.fix);
         }
-        assert!(WORDS.len() >= 35 && products.len() >= 18, "{} of {}", WORDS.len(), products.len());
+        assert!(WORDS.len() >= 80 && products.len() >= 30, "{} of {}", WORDS.len(), products.len());
     }
 }
