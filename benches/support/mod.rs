@@ -128,13 +128,18 @@ impl Program {
 
     /// The processor time that it has taken so far, its kernel's included.
     pub(crate) fn cpu(&self) -> Duration {
-        const TICKS_PER_SECOND: u64 = 100;
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its statistics");
-        let (_, fields) = stat.rsplit_once(')').expect("its name in parentheses");
-        // utime and stime are the 14th and 15th fields; behind the name they are the 12th and 13th.
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+        cpu_of(self.child.id())
     }
+}
+
+/// The processor time that a process has taken so far, its kernel's included.
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("its statistics");
+    let (_, fields) = stat.rsplit_once(')').expect("its name in parentheses");
+    // utime and stime are the 14th and 15th fields; behind the name they are the 12th and 13th.
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
 }
 
 impl Drop for Program {
