@@ -14,6 +14,7 @@ mod hops;
 mod outcomes;
 mod route;
 mod table;
+mod tokens;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -30,6 +31,8 @@ use outcomes::Outcomes;
 pub use outcomes::{Answers, Nonce, Outcome};
 use route::Route;
 use table::Table;
+use tokens::Tokens;
+pub use tokens::{TokenKind, is_id_token};
 
 /// Entries of each table.
 const CLIENTS: usize = 4096;
@@ -53,6 +56,7 @@ pub struct Memory {
     bearer_errors: Table<u64, ()>,
     hops: Hops,
     outcomes: Outcomes,
+    tokens: Tokens,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -62,6 +66,7 @@ impl Default for Memory {
         Memory {
             hops: Hops::default(),
             outcomes: Outcomes::default(),
+            tokens: Tokens::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -249,9 +254,15 @@ impl Memory {
         self.outcomes.answers(view)
     }
 
+    /// What the tokens are like that this exchange's route accepted of late. None where it accepts too many kinds.
+    pub fn tokens_accepted(&self, view: &View<'_>) -> Vec<&TokenKind> {
+        self.tokens.accepted(view)
+    }
+
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
+        self.tokens.learn(view);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,

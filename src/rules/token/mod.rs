@@ -1,7 +1,12 @@
 //! What a token says of itself. No secret is needed for that, and no signature is checked.
 
+pub mod jwt_alg_unexpected;
+pub mod jwt_audience_mismatch;
+pub mod jwt_issuer_mismatch;
+pub mod jwt_key_unknown;
 pub mod jwt_malformed;
 pub mod jwt_signature_removed;
+mod refused;
 pub mod token_expired;
 pub mod token_not_yet_valid;
 
