@@ -75,6 +75,7 @@ pub static RULES: &[&Rule] = &[
     &token::jwt_key_unknown::RULE,
     &token::jwt_malformed::RULE,
     &token::jwt_signature_removed::RULE,
+    &token::jwt_truncated::RULE,
     &status::known_error_text::RULE,
     &status::login_redirect_for_api::RULE,
     &transport::multiple_credentials::RULE,
@@ -90,6 +91,8 @@ pub static RULES: &[&Rule] = &[
     &credentials::scheme_malformed::RULE,
     &credentials::scheme_not_offered::RULE,
     &credentials::scheme_repeated::RULE,
+    &token::scope_insufficient::RULE,
+    &token::sender_constraint_missing::RULE,
     &signature::signed_part_changed::RULE,
     &hop::status_rewritten::RULE,
     &credentials::token_bad_character::RULE,
@@ -98,6 +101,7 @@ pub static RULES: &[&Rule] = &[
     &credentials::token_placeholder::RULE,
     &status::upstream_failed::RULE,
     &transport::wrong_credential_header::RULE,
+    &token::wrong_token_kind::RULE,
 ];
 
 /// Names that rules once had. They are never given to another rule.

@@ -6,9 +6,13 @@ pub mod jwt_issuer_mismatch;
 pub mod jwt_key_unknown;
 pub mod jwt_malformed;
 pub mod jwt_signature_removed;
+pub mod jwt_truncated;
 mod refused;
+pub mod scope_insufficient;
+pub mod sender_constraint_missing;
 pub mod token_expired;
 pub mod token_not_yet_valid;
+pub mod wrong_token_kind;
 
 use jiff::Timestamp;
 
