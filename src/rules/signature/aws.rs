@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::auth::{Detail, Scheme};
+use crate::auth::Detail;
 use crate::exchange::View;
 use crate::exchange::dates::parse_http_date;
 use crate::exchange::view::Offered;
@@ -135,11 +135,6 @@ pub(super) fn show(found: Finding, view: &View<'_>, signed: &Signed<'_>, said: O
         Some(word) => found.because(format!("text: {word}")),
         None => found,
     }
-}
-
-/// Whether the request is signed with version 4, whatever came of reading it.
-pub(super) fn is_aws_scheme(offered: &Offered) -> bool {
-    offered.credentials.scheme == Some(Scheme::Aws4HmacSha256)
 }
 
 #[cfg(test)]
