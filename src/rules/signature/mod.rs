@@ -5,6 +5,7 @@ mod aws;
 pub mod bearer_or_basic_at_aws_iam;
 mod clocks;
 pub mod digest_nonce_not_shared;
+pub mod digest_uri_mismatch;
 pub mod presigned_url_expired;
 pub mod signed_part_changed;
 pub mod sigv4_clock_skew;
