@@ -31,6 +31,7 @@ pub static RULE: Rule = Rule {
     supersedes: &[
         "credentials-rejected",
         "digest-uri-mismatch",
+        "dpop-htu-mismatch",
         "forbidden-without-credentials",
         "known-error-text",
         "refusal-origin",
@@ -61,11 +62,12 @@ fn by_tap(view: &View<'_>) -> Option<Finding> {
     }
     let to = view.redactor().authority(&edit.to);
     let from = view.redactor().authority(&edit.from);
-    // A signature that names its URL is compared with what the server takes for its own, which can be a fixed one.
-    let is_dpop = view.request().has("dpop");
-    let certainty = if is_dpop { Certainty::Possible } else { Certainty::Likely };
+    // A DPoP proof names its URL, so that there is more to say of it.
+    if view.request().has("dpop") {
+        return None;
+    }
     let found = RULE
-        .found(certainty, "the client signed the Host, and this tap sent another one on")
+        .found(Certainty::Likely, "the client signed the Host, and this tap sent another one on")
         .at(At::Tap)
         .header("host");
     let found = match view.main_credentials() {

@@ -1,5 +1,6 @@
 //! What a token says of itself. No secret is needed for that, and no signature is checked.
 
+pub mod clock_skew;
 pub mod jwt_alg_unexpected;
 pub mod jwt_audience_mismatch;
 pub mod jwt_issuer_mismatch;
