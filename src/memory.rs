@@ -10,11 +10,15 @@
 //! What was accepted or refused in one place says nothing about another one. A place is a [`route`]: the tap, the host,
 //! and the first two segments of the path, with identifiers folded to one.
 
+mod digests;
+mod heads;
 mod hops;
 mod outcomes;
+mod proofs;
 mod refreshes;
 mod route;
 mod table;
+mod tokens;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -26,13 +30,19 @@ use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
 use crate::hops::Crossing;
+pub use digests::DigestOffer;
+use digests::Digests;
+use heads::Heads;
 pub use hops::Hops;
 use outcomes::Outcomes;
 pub use outcomes::{Answers, Nonce, Outcome};
+use proofs::Proofs;
 use refreshes::Refreshes;
 pub use refreshes::Used;
 use route::Route;
 use table::Table;
+use tokens::Tokens;
+pub use tokens::{TokenKind, is_id_token};
 
 /// Entries of each table.
 const CLIENTS: usize = 4096;
@@ -57,6 +67,10 @@ pub struct Memory {
     hops: Hops,
     outcomes: Outcomes,
     refreshes: Refreshes,
+    tokens: Tokens,
+    proofs: Proofs,
+    digests: Digests,
+    heads: Heads,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -67,6 +81,10 @@ impl Default for Memory {
             hops: Hops::default(),
             outcomes: Outcomes::default(),
             refreshes: Refreshes::default(),
+            tokens: Tokens::default(),
+            proofs: Proofs::default(),
+            digests: Digests::default(),
+            heads: Heads::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -259,10 +277,34 @@ impl Memory {
         self.refreshes.before(view)
     }
 
+    /// What the tokens are like that this exchange's route accepted of late. None where it accepts too many kinds.
+    pub fn tokens_accepted(&self, view: &View<'_>) -> Vec<&TokenKind> {
+        self.tokens.accepted(view)
+    }
+
+    /// When this exchange's DPoP proof was first sent with another request that got an answer.
+    pub fn proof_sent_before(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.proofs.sent_before(view)
+    }
+
+    /// What the nonce of this exchange's Digest credentials was offered with.
+    pub fn digest_offer(&self, view: &View<'_>) -> Option<&DigestOffer> {
+        self.digests.offered(view)
+    }
+
+    /// The size in bytes of the largest request head that this exchange's route answered well, if it is known.
+    pub fn largest_head(&self, view: &View<'_>) -> Option<u64> {
+        self.heads.largest(view)
+    }
+
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
         self.refreshes.learn(view);
+        self.tokens.learn(view);
+        self.proofs.learn(view);
+        self.digests.learn(view);
+        self.heads.learn(view);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,

@@ -15,6 +15,11 @@ pub(super) fn decode_standard(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// Writes the URL-safe alphabet without padding, as JSON web tokens have it (RFC 7515 2).
+pub(super) fn encode_url_safe(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// Decodes the URL-safe alphabet, with or without padding.
 pub(super) fn decode_url_safe(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE.decode(text).ok()

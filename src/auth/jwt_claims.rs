@@ -80,6 +80,8 @@ pub struct Claims {
     pub has_nonce: bool,
     /// Whether there is an `at_hash`, which only ID tokens have (OpenID Connect Core 3.1.3.6).
     pub has_access_token_hash: bool,
+    /// What the token says that it is for: `token_use` (Cognito), `typ` (Keycloak), `token_type` or `type` (Django, Flask).
+    pub kind: Option<String>,
     /// The method that a DPoP proof is for (RFC 9449 4.2).
     pub htm: Option<String>,
     /// The URI that a DPoP proof is for (RFC 9449 4.2).
@@ -120,6 +122,7 @@ impl Claims {
             confirmed_certificate: confirmation.and_then(|cnf| text(cnf, "x5t#S256")),
             has_nonce: has("nonce"),
             has_access_token_hash: has("at_hash"),
+            kind: ["token_use", "typ", "token_type", "type"].iter().find_map(|name| text(object, name)),
             htm: text(object, "htm"),
             htu: text(object, "htu"),
             ath: text(object, "ath"),

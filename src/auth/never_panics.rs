@@ -31,6 +31,8 @@ fn run_all(value: &[u8]) {
     jwt.signature_length_fits();
     assert!(jwt.defects.iter().all(|defect| defect.at <= value.len()));
     looks_like_jwt(value);
+    parse_dpop(value);
+    access_token_hash(value);
     negotiate::parse_message(value);
 }
 

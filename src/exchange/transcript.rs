@@ -24,6 +24,7 @@
 //! | `* upstream URL` | the tap's upstream |
 //! | `* upstream addr 10.0.0.1:80` | the address that the tap found for it |
 //! | `* tap NAME` | what follows was seen at that tap; the one that is named first is the first on the path. What a later tap saw belongs to the exchange before it at the tap before |
+//! | `* edited host NAME` | the tap sent the next request on with that Host |
 //! | `* unannounced` | the next exchange at a later tap came without a hop header |
 //! | `* new connection` | on another connection than the exchange before |
 //! | `* unanswered` | no answer came |
@@ -46,8 +47,8 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::{
-    Capture, ClientSide, Direction, Exchange, Failure, OnPath, Outcome, Position, Request, Response, Step, Tap, Timing,
-    Tls, Unfollowed, UpstreamSide, Version,
+    Capture, ClientSide, Direction, Edit, Exchange, Failure, OnPath, Outcome, Position, Request, Response, Step, Tap,
+    Timing, Tls, Unfollowed, UpstreamSide, Version,
 };
 use crate::wire::Lost;
 use crate::wire::framer::Answers;
@@ -96,6 +97,7 @@ struct Reader {
     /// The taps by name, in the order of the path, each with its client's side while another one is written about.
     taps: Vec<(String, ClientSide)>,
     announced: bool,
+    edited_host: Option<String>,
     upstream_addr: Option<SocketAddr>,
 }
 
@@ -119,6 +121,7 @@ impl Reader {
             tap: Arc::new(tap("http://127.0.0.1:3000")),
             taps,
             announced: true,
+            edited_host: None,
             upstream_addr: None,
         }
     }
@@ -178,6 +181,10 @@ impl Reader {
             }
             ("new", "connection") => self.new_connection(),
             ("tap", name) => self.go_to(name)?,
+            ("edited", _) => {
+                let host = rest.strip_prefix("host ").ok_or_else(|| format!("`{rest}` is nothing that a tap edits"))?;
+                self.edited_host = Some(host.trim().to_owned());
+            }
             ("unannounced", "") => self.announced = false,
             ("unanswered", "") => self.unanswered = true,
             ("outcome", _) => self.outcome = Some(outcome(rest)?),
@@ -268,6 +275,14 @@ impl Reader {
         let number = self.done.len() as u128 + 1;
         let id = Ulid::from_parts(time.as_millisecond().unsigned_abs(), number);
         let path = self.path(id);
+        let from = head.value("host").map(super::text).unwrap_or_default();
+        let edit = |to: String| Edit {
+            what: "host",
+            from: from.into(),
+            to: to.into(),
+            why: "the upstream is not on loopback",
+        };
+        let edits = self.edited_host.take().map(edit).into_iter().collect();
         self.done.push(Exchange {
             id,
             time,
@@ -288,7 +303,7 @@ impl Reader {
                 version,
             },
             response,
-            edits: Vec::new(),
+            edits,
             timing: Timing { total: Duration::from_millis(10 - 2 * delay), ..Timing::default() },
             outcome,
             lost: why,

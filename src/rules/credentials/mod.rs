@@ -2,10 +2,12 @@
 //!
 //! The grammar in `auth` has found the defects; the rules here say which of them explain a refusal, and in which words.
 
+pub mod basic_charset_ambiguous;
 pub mod basic_suspicious_value;
 pub mod basic_undecodable;
 pub mod credentials_empty;
 pub mod credentials_percent_encoded;
+pub mod digest_parameters_invalid;
 pub mod scheme_case;
 pub mod scheme_malformed;
 pub mod scheme_not_offered;

@@ -1,9 +1,12 @@
 //! A hop changed what a signature of the request covers.
 
+use crate::exchange::View;
+use crate::exchange::signed::signed;
 use crate::hops::{Change, Crossing, Difference, Kind, Side};
 use crate::memory::Memory;
+use crate::rules::evidence::{clip, with_answer, with_credentials};
 use crate::rules::hop::{Topic, at, name_of, side_by_side, weigh, with_answers, with_fix, with_hop};
-use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
+use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -25,16 +28,60 @@ pub static RULE: Rule = Rule {
         Spec::rfc(7616, "3.4"),
         Spec::rfc(9449, "4.3"),
     ],
-    supersedes: &["credentials-rejected", "known-error-text", "forbidden-without-credentials", "refusal-origin"],
+    supersedes: &[
+        "credentials-rejected",
+        "digest-uri-mismatch",
+        "dpop-htu-mismatch",
+        "forbidden-without-credentials",
+        "known-error-text",
+        "refusal-origin",
+        "sigv4-fragile-header-signed",
+    ],
     examples: &[
         Example::fires("the host of a request to S3", HOST),
         Example::fires("a field that the signature lists", FIELD),
         Example::fires("the path that Digest names", DIGEST),
+        Example::fires("the tap itself sets another host", TAP),
         Example::quiet("the gateway signs anew", RESIGNED),
         Example::quiet("what is not signed may change", UNSIGNED),
+        Example::quiet("the tap sets another host, and the backend signs over its own name", TAP_ACCEPTED),
     ],
-    check: Check::Hop(check),
+    check: Check::Both(check_tap, check),
 };
+
+fn check_tap(view: &View<'_>, _: &Memory) -> Vec<Finding> {
+    by_tap(view).into_iter().collect()
+}
+
+/// The tap itself set another Host than the client signed.
+fn by_tap(view: &View<'_>) -> Option<Finding> {
+    let edit = view.exchange().edits.iter().find(|edit| edit.what == "host" && edit.from != edit.to)?;
+    let covered = signed(view);
+    if !covered.iter().any(|name| name == "@authority") || !matches!(view.status(), 400 | 401 | 403) {
+        return None;
+    }
+    let to = view.redactor().authority(&edit.to);
+    let from = view.redactor().authority(&edit.from);
+    // A DPoP proof names its URL, so that there is more to say of it.
+    if view.request().has("dpop") {
+        return None;
+    }
+    let found = RULE
+        .found(Certainty::Likely, "the client signed the Host, and this tap sent another one on")
+        .at(At::Tap)
+        .header("host");
+    let found = match view.main_credentials() {
+        Some(offered) => with_credentials(found, view, offered),
+        None => found.because("request: signed"),
+    };
+    let found = with_answer(found, view)
+        .because(clip(&format!("tap: Host: {from} became {to}")))
+        .because(clip(&format!("why: {}", edit.why)));
+    Some(found.fix(
+        "Let the tap keep the client's Host with `--host keep`, or let the client connect under the name of the upstream, so \
+         that it signs that one.",
+    ))
+}
 
 fn check(crossing: &Crossing<'_>, _: &Memory) -> Vec<Finding> {
     check_one(crossing).into_iter().collect()
@@ -171,5 +218,26 @@ const UNSIGNED: &str = r#"* tap edge
 > Accept-Encoding: gzip
 > Signature-Input: sig1=("@method" "@authority");created=1795521600
 > Signature: sig1=:MEUCIQDzNyI0123456789abcdefABCDEF0123456789==:
+< HTTP/1.1 200 OK
+"#;
+
+const TAP: &str = r#"* upstream https://s3.example
+* edited host s3.example
+> GET /bucket/a.txt HTTP/1.1
+> Host: 127.0.0.1:8080
+> X-Amz-Date: 20261124T120000Z
+> Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+< HTTP/1.1 403 Forbidden
+< Content-Type: application/xml
+<
+< <Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the signature you provided.</Message></Error>
+"#;
+
+const TAP_ACCEPTED: &str = r#"* upstream https://s3.example
+* edited host s3.example
+> GET /bucket/a.txt HTTP/1.1
+> Host: 127.0.0.1:8080
+> X-Amz-Date: 20261124T120000Z
+> Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 < HTTP/1.1 200 OK
 "#;

@@ -29,7 +29,6 @@ pub static RULE: Rule = Rule {
         Example::fires("a token that ended a moment ago", JUST_ENDED),
         Example::fires("NTLM inside of Negotiate, which the server does not take", NTLM),
         Example::fires("403 from an API that knows who asks", RIGHTS),
-        Example::fires("the scope does not suffice", SCOPE),
         Example::fires("S3 denies access", S3),
         Example::quiet("403 by a limit of rate", LIMITED),
         Example::quiet("the client corrects the password", CORRECTED),
@@ -91,13 +90,6 @@ const RIGHTS: &str = r#"> DELETE /orders/7 HTTP/1.1
 < Content-Type: application/json
 <
 < {"error":"forbidden"}
-"#;
-
-const SCOPE: &str = r#"> POST /orders HTTP/1.1
-> Host: api.example
-> Authorization: Bearer {jwt {"alg":"RS256"} {"exp":1795530000,"scope":"orders:read"}}
-< HTTP/1.1 403 Forbidden
-< WWW-Authenticate: Bearer realm="orders", error="insufficient_scope", scope="orders:read orders:write"
 "#;
 
 const S3: &str = r#"> GET /bucket/a.txt HTTP/1.1
@@ -209,44 +201,12 @@ fn is_about_rights(view: &View<'_>) -> bool {
 /// credentials that they do not take.
 fn rights(view: &View<'_>, offered: &Offered) -> Finding {
     let what = called(view, offered);
-    let mut challenges = view.challenges(false);
-    if let Some(challenge) = challenges.find(|challenge| challenge.param("error") == Some("insufficient_scope")) {
-        let scope = challenge.params.iter().find(|param| param.name == "scope" && !param.value.is_empty());
-        let asked = scope.map(|scope| clip(&view.redactor().param(scope)));
-        let lack = if is_plural(offered) { "lack" } else { "lacks" };
-        let summary = match &asked {
-            // A longer list is in the evidence.
-            Some(asked) if asked.chars().count() <= 60 => {
-                format!("{what} {lack} scope: the server asks for \"{asked}\"")
-            }
-            _ => format!("the server says that {what} {lack} scope"),
-        };
-        let found = RULE.found(Certainty::Certain, summary).severity(Severity::Warning).at(At::Client);
-        let found = found.because("the server's error is insufficient_scope");
-        let found = match asked {
-            Some(asked) => found.because(format!("scope asked for: {asked}")),
-            None => found.because("scope asked for: the challenge names none"),
-        };
-        return with_scope_of_token(found, view, offered).fix(
-            "Ask the login server for a token with that scope, and see that this client and this user may have it. \
-             The credentials themselves are taken; a new token with the same scope is refused again.",
-        );
-    }
     let summary = format!("403, not 401: {what} may be good, and only lack the right to do this");
     let found = RULE.found(Certainty::Possible, summary).fix(
         "Look up what right, role or scope this request needs, and whether these credentials have it; the server's log \
          says more. If it answers 403 to wrong credentials as well, which a made-up value shows, check them next.",
     );
     found.severity(if speaks_of_rights(view) { Severity::Warning } else { Severity::Info })
-}
-
-/// Adds which scope the token has, where it says so.
-fn with_scope_of_token(found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
-    let Detail::Jwt(jwt) = &offered.credentials.detail else { return found };
-    match jwt.claims.as_ref().and_then(|claims| claims.scope.as_deref()) {
-        Some(scope) => found.because(clip(&format!("scope of the token: {}", view.redactor().text(scope)))),
-        None => found,
-    }
 }
 
 /// Whether a 403 has to do with who asks, as far as it can be seen: firewalls and limits of rate answer so too.
@@ -387,7 +347,6 @@ mod tests {
     fn a_403_is_about_rights_and_no_error() {
         for (answer, severity, certainty) in [
             ("<\n< {\"error\":\"forbidden\"}\n", Severity::Warning, Certainty::Possible),
-            ("< WWW-Authenticate: Bearer error=\"insufficient_scope\"\n", Severity::Warning, Certainty::Certain),
             ("<\n< You need the role admin\n", Severity::Warning, Certainty::Possible),
             ("<\n< Too many requests\n", Severity::Info, Certainty::Possible),
             ("<\n< <html><h1>403 Forbidden</h1></html>\n", Severity::Info, Certainty::Possible),
@@ -401,13 +360,6 @@ mod tests {
             assert_eq!((finding.severity, finding.certainty), (severity, certainty), "{text}");
             assert_eq!(finding.fix == RULE.fix, severity == Severity::Error, "{}", finding.fix);
         }
-        let finding = one(SCOPE);
-        assert_eq!(finding.summary, "the Bearer token lacks scope: the server asks for \"orders:read orders:write\"");
-        let shown = evidence(&finding);
-        assert!(
-            shown.contains("error=\"insufficient_scope\"") && shown.contains("scope of the token: orders:read"),
-            "{shown}"
-        );
     }
 
     #[test]

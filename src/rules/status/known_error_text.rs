@@ -20,7 +20,7 @@ pub static RULE: Rule = Rule {
     supersedes: &["credentials-rejected", "credentials-absent", "scheme-not-offered"],
     examples: &[
         Example::fires("Envoy knows no such audience", ENVOY),
-        Example::fires("S3 got a signed URL and Authorization", S3),
+        Example::fires("AWS does not know the session token", AWS),
         Example::fires("ASP.NET Core says it in the challenge", DOTNET),
         Example::quiet("the same words in a document", DOCUMENT),
         Example::quiet("a text that says nothing", NOTHING),
@@ -38,13 +38,13 @@ const ENVOY: &str = r#"> GET /orders HTTP/1.1
 < Audiences in Jwt are not allowed
 "#;
 
-const S3: &str = r#"> GET /bucket/a.txt?X-Amz-Signature=6629fae49393a05397450978507c4ef1 HTTP/1.1
-> Host: s3.example
+const AWS: &str = r#"> POST / HTTP/1.1
+> Host: sts.example
 > Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
-< HTTP/1.1 400 Bad Request
-< Content-Type: application/xml
+< HTTP/1.1 403 Forbidden
+< Content-Type: application/json
 <
-< <Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>
+< {"message":"The security token included in the request is invalid."}
 "#;
 
 const DOTNET: &str = r#"> GET /orders HTTP/1.1

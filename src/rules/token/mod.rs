@@ -1,9 +1,19 @@
 //! What a token says of itself. No secret is needed for that, and no signature is checked.
 
+pub mod clock_skew;
+pub mod jwt_alg_unexpected;
+pub mod jwt_audience_mismatch;
+pub mod jwt_issuer_mismatch;
+pub mod jwt_key_unknown;
 pub mod jwt_malformed;
 pub mod jwt_signature_removed;
+pub mod jwt_truncated;
+mod refused;
+pub mod scope_insufficient;
+pub mod sender_constraint_missing;
 pub mod token_expired;
 pub mod token_not_yet_valid;
+pub mod wrong_token_kind;
 
 use jiff::Timestamp;
 

@@ -7,6 +7,7 @@ pub mod credentials_over_cleartext;
 pub mod credentials_reported_missing;
 pub mod field_line_malformed;
 pub mod framing_ambiguous;
+pub mod header_section_too_large;
 pub mod multiple_credentials;
 pub mod proxy_authorization_at_origin;
 pub mod wrong_credential_header;
