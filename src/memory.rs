@@ -22,6 +22,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
+use crate::exchange::location::Leads;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
 use crate::hops::Crossing;
@@ -132,6 +133,10 @@ pub struct Redirect {
     pub had_authorization: bool,
     /// The fingerprint of the path that it points to.
     pub path: Fingerprint,
+    /// How the address differs to which it leads.
+    pub leads: Option<Leads>,
+    /// The client connection on which it was sent.
+    pub connection: u64,
 }
 
 /// Credentials that were accepted.
@@ -420,6 +425,8 @@ fn redirect(view: &View<'_>, response: &Response) -> Option<Redirect> {
         status: response.status,
         had_authorization: view.authorization().is_some(),
         path: fingerprint(view, crate::exchange::view::path_of(location)),
+        leads: crate::exchange::location::redirect(view),
+        connection: view.exchange().client.connection,
     })
 }
 

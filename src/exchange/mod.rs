@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod dates;
+pub mod location;
 pub mod names;
 pub mod path;
 pub mod record;

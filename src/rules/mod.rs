@@ -20,6 +20,7 @@ pub mod finding;
 pub mod hop;
 pub mod normal;
 pub mod products;
+pub mod redirect;
 pub mod session;
 pub mod signature;
 pub mod status;
@@ -37,6 +38,7 @@ pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, R
 pub static RULES: &[&Rule] = &[
     &transport::auth_header_name_suspect::RULE,
     &connection::authenticated_connection_shared::RULE,
+    &redirect::authorization_lost_on_redirect::RULE,
     &transport::authorization_misplaced::RULE,
     &credentials::basic_suspicious_value::RULE,
     &credentials::basic_undecodable::RULE,
@@ -80,6 +82,8 @@ pub static RULES: &[&Rule] = &[
     &cors::preflight_redirected::RULE,
     &cors::preflight_rejected::RULE,
     &transport::proxy_authorization_at_origin::RULE,
+    &redirect::redirect_changes_origin::RULE,
+    &redirect::redirect_slash_with_credentials::RULE,
     &hop::refusal_origin::RULE,
     &session::replica_disagreement::RULE,
     &credentials::scheme_case::RULE,
@@ -218,6 +222,8 @@ pub enum Family {
     Status,
     /// What browsers ask for first.
     Cors,
+    /// Where a redirect leads, and what gets lost on the way.
+    Redirect,
     /// What a scheme wants of a connection.
     Connection,
     /// What a signature covers.
@@ -238,6 +244,7 @@ impl Family {
             Self::Challenge => "challenge",
             Self::Status => "status",
             Self::Cors => "cors",
+            Self::Redirect => "redirect",
             Self::Connection => "connection",
             Self::Signature => "signature",
             Self::Session => "session",
