@@ -10,6 +10,8 @@
 //! What was accepted or refused in one place says nothing about another one. A place is a [`route`]: the tap, the host,
 //! and the first two segments of the path, with identifiers folded to one.
 
+mod bounces;
+mod cross_origin;
 mod hops;
 mod outcomes;
 mod route;
@@ -26,6 +28,8 @@ use crate::exchange::location::Leads;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
 use crate::hops::Crossing;
+pub use bounces::Bounces;
+pub use cross_origin::Readable;
 pub use hops::Hops;
 use outcomes::Outcomes;
 pub use outcomes::{Answers, Nonce, Outcome};
@@ -54,6 +58,8 @@ pub struct Memory {
     bearer_errors: Table<u64, ()>,
     hops: Hops,
     outcomes: Outcomes,
+    bounces: bounces::Places,
+    cross_origin: cross_origin::CrossOrigin,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -63,6 +69,8 @@ impl Default for Memory {
         Memory {
             hops: Hops::default(),
             outcomes: Outcomes::default(),
+            bounces: bounces::Places::default(),
+            cross_origin: cross_origin::CrossOrigin::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -239,6 +247,16 @@ impl Memory {
         (redirect.path == fingerprint(view, view.path())).then_some(redirect)
     }
 
+    /// How often this exchange's client was sent back to its path of late, and away from it each time.
+    pub fn bounces_here(&self, view: &View<'_>) -> Option<&Bounces> {
+        self.bounces.here(view, &client_key(view))
+    }
+
+    /// The last success on this exchange's route that a script of its origin could read.
+    pub fn readable_here(&self, view: &View<'_>) -> Option<Readable> {
+        self.cross_origin.readable(view)
+    }
+
     /// How this exchange's credential fared before with its method on its route, the oldest first.
     pub fn outcomes_here(&self, view: &View<'_>) -> &[Outcome] {
         self.outcomes.here(view)
@@ -257,6 +275,9 @@ impl Memory {
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
+        self.cross_origin.learn(view);
+        let follows = self.follows_redirect(view).is_some();
+        self.bounces.learn(view, &client_key(view), follows);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,

@@ -47,8 +47,10 @@ pub static RULES: &[&Rule] = &[
     &hop::challenge_changed::RULE,
     &challenge::challenge_malformed::RULE,
     &challenge::challenge_missing::RULE,
+    &cors::challenge_not_exposed::RULE,
     &challenge::challenge_renamed::RULE,
     &connection::client_certificate_not_forwarded::RULE,
+    &cors::cors_missing_on_error::RULE,
     &cors::cors_origin_invalid::RULE,
     &status::credentials_absent::RULE,
     &credentials::credentials_empty::RULE,
@@ -75,6 +77,7 @@ pub static RULES: &[&Rule] = &[
     &token::jwt_signature_removed::RULE,
     &status::known_error_text::RULE,
     &status::login_redirect_for_api::RULE,
+    &redirect::login_redirect_loop::RULE,
     &transport::multiple_credentials::RULE,
     &connection::ntlm_connection_broken::RULE,
     &connection::ntlm_over_http2::RULE,
@@ -97,6 +100,7 @@ pub static RULES: &[&Rule] = &[
     &token::token_not_yet_valid::RULE,
     &credentials::token_placeholder::RULE,
     &status::upstream_failed::RULE,
+    &cors::wildcard_does_not_cover_authorization::RULE,
     &transport::wrong_credential_header::RULE,
 ];
 

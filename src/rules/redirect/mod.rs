@@ -1,6 +1,7 @@
 //! Where a redirect leads, and what gets lost on the way.
 
 pub mod authorization_lost_on_redirect;
+pub mod login_redirect_loop;
 pub mod redirect_changes_origin;
 pub mod redirect_slash_with_credentials;
 
