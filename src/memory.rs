@@ -16,6 +16,7 @@ mod hops;
 mod outcomes;
 mod route;
 mod table;
+mod visits;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -60,6 +61,7 @@ pub struct Memory {
     outcomes: Outcomes,
     bounces: bounces::Places,
     cross_origin: cross_origin::CrossOrigin,
+    visits: visits::Visits,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -71,6 +73,7 @@ impl Default for Memory {
             outcomes: Outcomes::default(),
             bounces: bounces::Places::default(),
             cross_origin: cross_origin::CrossOrigin::default(),
+            visits: visits::Visits::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -257,6 +260,21 @@ impl Memory {
         self.cross_origin.readable(view)
     }
 
+    /// When a GET for this exchange's very path was answered 2xx to its credential.
+    pub fn got_here(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.visits.got(view)
+    }
+
+    /// When a GET for this exchange's very path was answered 2xx to anybody with credentials.
+    pub fn got_here_by_others(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.visits.got_by_others(view)
+    }
+
+    /// Whether this exchange's client got a 2xx of late on its host for a request with a cookie or with credentials.
+    pub fn is_logged_in(&self, view: &View<'_>) -> bool {
+        self.visits.is_logged_in(view, &client_key(view))
+    }
+
     /// How this exchange's credential fared before with its method on its route, the oldest first.
     pub fn outcomes_here(&self, view: &View<'_>) -> &[Outcome] {
         self.outcomes.here(view)
@@ -276,6 +294,7 @@ impl Memory {
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
         self.cross_origin.learn(view);
+        self.visits.learn(view, &client_key(view));
         let follows = self.follows_redirect(view).is_some();
         self.bounces.learn(view, &client_key(view), follows);
         let exchange = view.exchange();
