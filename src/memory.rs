@@ -11,6 +11,7 @@
 //! and the first two segments of the path, with identifiers folded to one.
 
 mod bounces;
+mod challenges;
 mod cross_origin;
 mod hops;
 mod outcomes;
@@ -30,6 +31,7 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
 use crate::hops::Crossing;
 pub use bounces::Bounces;
+pub use challenges::WellKnown;
 pub use cross_origin::Readable;
 pub use hops::Hops;
 use outcomes::Outcomes;
@@ -60,6 +62,7 @@ pub struct Memory {
     hops: Hops,
     outcomes: Outcomes,
     bounces: bounces::Places,
+    challenges: challenges::Challenges,
     cross_origin: cross_origin::CrossOrigin,
     visits: visits::Visits,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
@@ -72,6 +75,7 @@ impl Default for Memory {
             hops: Hops::default(),
             outcomes: Outcomes::default(),
             bounces: bounces::Places::default(),
+            challenges: challenges::Challenges::default(),
             cross_origin: cross_origin::CrossOrigin::default(),
             visits: visits::Visits::default(),
             clients: Table::new(CLIENTS),
@@ -275,6 +279,21 @@ impl Memory {
         self.visits.is_logged_in(view, &client_key(view))
     }
 
+    /// When a challenge of late sent clients to this exchange's path for metadata.
+    pub fn metadata_named_here(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.challenges.named(view)
+    }
+
+    /// What this exchange's host answered where clients look for metadata by themselves.
+    pub fn well_known(&self, view: &View<'_>) -> WellKnown {
+        self.challenges.well_known(view)
+    }
+
+    /// How many realms this exchange's host has asked passwords for, beside this one; at most eight are known.
+    pub fn other_realms(&self, view: &View<'_>, realm: &str) -> usize {
+        self.challenges.other_realms(view, realm)
+    }
+
     /// How this exchange's credential fared before with its method on its route, the oldest first.
     pub fn outcomes_here(&self, view: &View<'_>) -> &[Outcome] {
         self.outcomes.here(view)
@@ -293,6 +312,7 @@ impl Memory {
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
+        self.challenges.learn(view);
         self.cross_origin.learn(view);
         self.visits.learn(view, &client_key(view));
         let follows = self.follows_redirect(view).is_some();

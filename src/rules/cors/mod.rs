@@ -18,7 +18,7 @@ const PREFLIGHT: Spec =
 const CORS_CHECK: Spec = Spec::Document("Fetch: CORS check", "https://fetch.spec.whatwg.org/#concept-cors-check");
 
 /// A page that asks its own server sends Origin with POST as well, and no CORS field matters to it.
-fn is_same_origin(view: &View<'_>, origin: &[u8]) -> bool {
+pub(super) fn is_same_origin(view: &View<'_>, origin: &[u8]) -> bool {
     let site = view.request().value("sec-fetch-site");
     let authority = view.authority().unwrap_or_default().to_ascii_lowercase();
     let host = memchr::memmem::find(origin, b"://").and_then(|at| origin.get(at + 3..)).unwrap_or_default();
