@@ -10,6 +10,9 @@
 //! What was accepted or refused in one place says nothing about another one. A place is a [`route`]: the tap, the host,
 //! and the first two segments of the path, with identifiers folded to one.
 
+mod bounces;
+mod challenges;
+mod cross_origin;
 mod digests;
 mod heads;
 mod hops;
@@ -19,6 +22,7 @@ mod refreshes;
 mod route;
 mod table;
 mod tokens;
+mod visits;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -27,9 +31,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
+use crate::exchange::location::Leads;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
 use crate::hops::Crossing;
+pub use bounces::Bounces;
+pub use challenges::WellKnown;
+pub use cross_origin::Readable;
 pub use digests::DigestOffer;
 use digests::Digests;
 use heads::Heads;
@@ -71,6 +79,10 @@ pub struct Memory {
     proofs: Proofs,
     digests: Digests,
     heads: Heads,
+    bounces: bounces::Places,
+    challenges: challenges::Challenges,
+    cross_origin: cross_origin::CrossOrigin,
+    visits: visits::Visits,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -85,6 +97,10 @@ impl Default for Memory {
             proofs: Proofs::default(),
             digests: Digests::default(),
             heads: Heads::default(),
+            bounces: bounces::Places::default(),
+            challenges: challenges::Challenges::default(),
+            cross_origin: cross_origin::CrossOrigin::default(),
+            visits: visits::Visits::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -155,6 +171,10 @@ pub struct Redirect {
     pub had_authorization: bool,
     /// The fingerprint of the path that it points to.
     pub path: Fingerprint,
+    /// How the address differs to which it leads.
+    pub leads: Option<Leads>,
+    /// The client connection on which it was sent.
+    pub connection: u64,
 }
 
 /// Credentials that were accepted.
@@ -257,6 +277,46 @@ impl Memory {
         (redirect.path == fingerprint(view, view.path())).then_some(redirect)
     }
 
+    /// How often this exchange's client was sent back to its path of late, and away from it each time.
+    pub fn bounces_here(&self, view: &View<'_>) -> Option<&Bounces> {
+        self.bounces.here(view, &client_key(view))
+    }
+
+    /// The last success on this exchange's route that a script of its origin could read.
+    pub fn readable_here(&self, view: &View<'_>) -> Option<Readable> {
+        self.cross_origin.readable(view)
+    }
+
+    /// When a GET for this exchange's very path was answered 2xx to its credential.
+    pub fn got_here(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.visits.got(view)
+    }
+
+    /// When a GET for this exchange's very path was answered 2xx to anybody with credentials.
+    pub fn got_here_by_others(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.visits.got_by_others(view)
+    }
+
+    /// Whether this exchange's client got a 2xx of late on its host for a request with a cookie or with credentials.
+    pub fn is_logged_in(&self, view: &View<'_>) -> bool {
+        self.visits.is_logged_in(view, &client_key(view))
+    }
+
+    /// When a challenge of late sent clients to this exchange's path for metadata.
+    pub fn metadata_named_here(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.challenges.named(view)
+    }
+
+    /// What this exchange's host answered where clients look for metadata by themselves.
+    pub fn well_known(&self, view: &View<'_>) -> WellKnown {
+        self.challenges.well_known(view)
+    }
+
+    /// How many realms this exchange's host has asked passwords for, beside this one; at most eight are known.
+    pub fn other_realms(&self, view: &View<'_>, realm: &str) -> usize {
+        self.challenges.other_realms(view, realm)
+    }
+
     /// How this exchange's credential fared before with its method on its route, the oldest first.
     pub fn outcomes_here(&self, view: &View<'_>) -> &[Outcome] {
         self.outcomes.here(view)
@@ -305,6 +365,11 @@ impl Memory {
         self.proofs.learn(view);
         self.digests.learn(view);
         self.heads.learn(view);
+        self.challenges.learn(view);
+        self.cross_origin.learn(view);
+        self.visits.learn(view, &client_key(view));
+        let follows = self.follows_redirect(view).is_some();
+        self.bounces.learn(view, &client_key(view), follows);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,
@@ -473,6 +538,8 @@ fn redirect(view: &View<'_>, response: &Response) -> Option<Redirect> {
         status: response.status,
         had_authorization: view.authorization().is_some(),
         path: fingerprint(view, crate::exchange::view::path_of(location)),
+        leads: crate::exchange::location::redirect(view),
+        connection: view.exchange().client.connection,
     })
 }
 

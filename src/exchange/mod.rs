@@ -6,6 +6,7 @@
 pub mod body;
 pub mod dates;
 pub mod har;
+pub mod location;
 pub mod names;
 pub mod path;
 pub mod record;

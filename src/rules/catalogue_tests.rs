@@ -42,6 +42,7 @@ fn each_rule_has_its_file_and_each_file_is_listed() {
         "challenge",
         "status",
         "cors",
+        "redirect",
         "connection",
         "signature",
         "session",

@@ -20,6 +20,7 @@ pub mod finding;
 pub mod hop;
 pub mod normal;
 pub mod products;
+pub mod redirect;
 pub mod session;
 pub mod signature;
 pub mod status;
@@ -37,6 +38,7 @@ pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, R
 pub static RULES: &[&Rule] = &[
     &transport::auth_header_name_suspect::RULE,
     &connection::authenticated_connection_shared::RULE,
+    &redirect::authorization_lost_on_redirect::RULE,
     &transport::authorization_misplaced::RULE,
     &signature::authorization_on_presigned_url::RULE,
     &credentials::basic_charset_ambiguous::RULE,
@@ -44,14 +46,17 @@ pub static RULES: &[&Rule] = &[
     &credentials::basic_undecodable::RULE,
     &challenge::bearer_error_misused::RULE,
     &signature::bearer_or_basic_at_aws_iam::RULE,
+    &challenge::browser_popup::RULE,
     &session::cached_refusal::RULE,
     &hop::challenge_changed::RULE,
     &challenge::challenge_malformed::RULE,
     &challenge::challenge_missing::RULE,
+    &cors::challenge_not_exposed::RULE,
     &challenge::challenge_renamed::RULE,
     &connection::client_certificate_not_forwarded::RULE,
     &token::clock_skew::RULE,
     &session::cookie_unstorable::RULE,
+    &cors::cors_missing_on_error::RULE,
     &cors::cors_origin_invalid::RULE,
     &session::credential_stopped_working::RULE,
     &status::credentials_absent::RULE,
@@ -65,6 +70,7 @@ pub static RULES: &[&Rule] = &[
     &transport::credentials_reported_missing::RULE,
     &hop::credentials_rewritten::RULE,
     &hop::credentials_stripped::RULE,
+    &challenge::digest_algorithm_unsupported::RULE,
     &signature::digest_answer_inconsistent::RULE,
     &signature::digest_nonce_not_shared::RULE,
     &credentials::digest_parameters_invalid::RULE,
@@ -82,6 +88,7 @@ pub static RULES: &[&Rule] = &[
     &status::handshake_step::RULE,
     &hop::header_name_recased::RULE,
     &transport::header_section_too_large::RULE,
+    &status::hidden_not_found::RULE,
     &token::jwt_alg_unexpected::RULE,
     &token::jwt_audience_mismatch::RULE,
     &token::jwt_issuer_mismatch::RULE,
@@ -91,17 +98,26 @@ pub static RULES: &[&Rule] = &[
     &token::jwt_truncated::RULE,
     &status::known_error_text::RULE,
     &status::login_redirect_for_api::RULE,
+    &redirect::login_redirect_loop::RULE,
+    &status::manifest_without_credentials::RULE,
+    &status::method_auth_differs::RULE,
     &transport::multiple_credentials::RULE,
+    &status::not_an_auth_failure::RULE,
     &connection::ntlm_connection_broken::RULE,
     &connection::ntlm_over_http2::RULE,
     &cors::preflight_authorization_not_allowed::RULE,
     &cors::preflight_redirected::RULE,
     &cors::preflight_rejected::RULE,
     &signature::presigned_url_expired::RULE,
+    &status::proxy_auth_status_confused::RULE,
     &transport::proxy_authorization_at_origin::RULE,
+    &redirect::redirect_changes_origin::RULE,
+    &redirect::redirect_slash_with_credentials::RULE,
     &session::refresh_token_raced::RULE,
     &hop::refusal_origin::RULE,
     &session::replica_disagreement::RULE,
+    &challenge::resource_metadata_missing::RULE,
+    &challenge::resource_metadata_wrong::RULE,
     &session::same_credential_retried::RULE,
     &credentials::scheme_case::RULE,
     &credentials::scheme_malformed::RULE,
@@ -120,7 +136,9 @@ pub static RULES: &[&Rule] = &[
     &token::token_expired::RULE,
     &token::token_not_yet_valid::RULE,
     &credentials::token_placeholder::RULE,
+    &challenge::token_service_url_wrong::RULE,
     &status::upstream_failed::RULE,
+    &cors::wildcard_does_not_cover_authorization::RULE,
     &transport::wrong_credential_header::RULE,
     &token::wrong_token_kind::RULE,
 ];
@@ -247,6 +265,8 @@ pub enum Family {
     Status,
     /// What browsers ask for first.
     Cors,
+    /// Where a redirect leads, and what gets lost on the way.
+    Redirect,
     /// What a scheme wants of a connection.
     Connection,
     /// What a signature covers.
@@ -267,6 +287,7 @@ impl Family {
             Self::Challenge => "challenge",
             Self::Status => "status",
             Self::Cors => "cors",
+            Self::Redirect => "redirect",
             Self::Connection => "connection",
             Self::Signature => "signature",
             Self::Session => "session",

@@ -115,6 +115,8 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
         && is_sound_challenge(view)
         && !has_traces(view)
         && !is_grpc(view)
+        && (view.status() != 407 || is_for_proxy(view))
+        && !(is_manifest(view) && memory.is_logged_in(view))
     {
         if lost_credentials(view, memory).is_some() || ignored_challenges(view, memory).is_some() {
             return None;
@@ -203,6 +205,23 @@ pub(super) fn ignored_challenges(view: &View<'_>, memory: &Memory) -> Option<u32
     let accepts_json = view.request().value("accept").is_some_and(|accept| accept.starts_with(b"application/json"));
     let wants_data = accepts_json || !matches!(view.method(), b"GET" | b"HEAD" | b"OPTIONS");
     (wants_data && !view.request().is_cut() && is_sound_challenge(view) && !is_probe(view)).then_some(ignored)
+}
+
+/// Whether the request may be one for a forward proxy: there the target is a whole URL or an authority (RFC 9112 3.2), and in
+/// HTTP/2 both look alike.
+pub(super) fn is_for_proxy(view: &View<'_>) -> bool {
+    view.method() == b"CONNECT" || view.is_http2() || !matches!(view.target().first(), Some(b'/' | b'*'))
+}
+
+/// Whether a browser asks for the manifest of a web application, which it does without credentials. Nobody answers that
+/// challenge.
+pub(super) fn is_manifest(view: &View<'_>) -> bool {
+    let by_name = || view.path().ends_with(b".webmanifest") || ends_in_word(view.path(), &["manifest.json"]);
+    view.method() == b"GET"
+        && match view.request().value("sec-fetch-dest") {
+            Some(dest) => dest.eq_ignore_ascii_case(b"manifest"),
+            None => by_name(),
+        }
 }
 
 fn contains(text: &[u8], word: &str) -> bool {

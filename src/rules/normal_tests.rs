@@ -13,7 +13,10 @@ fn recognised(text: &str) -> Option<&'static str> {
 fn what_is_normal_has_a_name() {
     for (text, expected) in [
         ("> GET / HTTP/1.1\n< HTTP/1.1 401 x\n< WWW-Authenticate: Basic realm=\"a\"\n", Some("handshake-start")),
-        ("> GET / HTTP/1.1\n< HTTP/1.1 407 x\n< Proxy-Authenticate: Basic realm=\"a\"\n", Some("handshake-start")),
+        (
+            "> GET http://a.example/ HTTP/1.1\n< HTTP/1.1 407 x\n< Proxy-Authenticate: Basic realm=\"a\"\n",
+            Some("handshake-start"),
+        ),
         (
             "> GET / HTTP/1.1\n< HTTP/1.1 401 x\n< WWW-Authenticate: PrivateToken challenge=\"a\"\n",
             Some("private-token-asked"),

@@ -1,6 +1,6 @@
 //! An Access-Control-Allow-Origin that no browser takes.
 
-use super::CORS_CHECK;
+use super::{CORS_CHECK, is_same_origin};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::with_named;
@@ -98,16 +98,6 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         found.because_of(format!("response: Access-Control-Allow-Origin: {value}"), place)
     });
     vec![with_named(found, view, Message::Response, "access-control-allow-credentials")]
-}
-
-/// A page that asks its own server sends Origin with POST as well, and no CORS field matters to it.
-fn is_same_origin(view: &View<'_>, origin: &[u8]) -> bool {
-    let site = view.request().value("sec-fetch-site");
-    let authority = view.authority().unwrap_or_default().to_ascii_lowercase();
-    let host = memchr::memmem::find(origin, b"://").and_then(|at| origin.get(at + 3..)).unwrap_or_default();
-    site == Some(b"same-origin")
-        || view.request().value("sec-fetch-mode") == Some(b"no-cors")
-        || (!authority.is_empty() && host.eq_ignore_ascii_case(authority.as_bytes()))
 }
 
 fn allows_credentials(head: &RawHead) -> bool {

@@ -17,7 +17,7 @@ pub static RULE: Rule = Rule {
     fix: "Have the gateway send X-Forwarded-Proto and X-Forwarded-Host, or Forwarded, and the application trust them; or set \
           the application's public URL.",
     spec: &[Spec::rfc(7239, "4"), Spec::rfc(9110, "7.6")],
-    supersedes: &["refusal-origin"],
+    supersedes: &["refusal-origin", "redirect-changes-origin", "resource-metadata-wrong", "token-service-url-wrong"],
     examples: &[
         Example::fires("a redirect to the internal host", INTERNAL),
         Example::fires("metadata under http on a site with TLS", METADATA),

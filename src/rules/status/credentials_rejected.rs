@@ -1,5 +1,6 @@
 //! Everything looks right, and the answer is still no: then it is the credential itself.
 
+use super::not_an_auth_failure::other_reason;
 use crate::auth::{DefectKind, Detail, NtlmStep, Scheme};
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
@@ -134,7 +135,7 @@ const TOKEN_ENDPOINT: &str = r#"> POST /oauth2/token HTTP/1.1
 "#;
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
-    if !view.is_refused() || view.is_preflight() {
+    if !view.is_refused() || view.is_preflight() || other_reason(view).is_some() {
         return Vec::new();
     }
     let Some(offered) = judged(view) else { return Vec::new() };
@@ -348,7 +349,7 @@ mod tests {
         for (answer, severity, certainty) in [
             ("<\n< {\"error\":\"forbidden\"}\n", Severity::Warning, Certainty::Possible),
             ("<\n< You need the role admin\n", Severity::Warning, Certainty::Possible),
-            ("<\n< Too many requests\n", Severity::Info, Certainty::Possible),
+            ("<\n< Please come back tomorrow\n", Severity::Info, Certainty::Possible),
             ("<\n< <html><h1>403 Forbidden</h1></html>\n", Severity::Info, Certainty::Possible),
             ("", Severity::Info, Certainty::Possible),
             // The server speaks of the token itself.

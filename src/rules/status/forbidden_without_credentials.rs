@@ -1,5 +1,6 @@
 //! A 403 to a request that was not logged in, where 401 is meant.
 
+use super::not_an_auth_failure::other_reason;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_answer};
@@ -73,7 +74,11 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     let sent = !view.offered().is_empty() || view.request().has("cookie") || client_certificate(view);
     // Credentials may stand where nothing was recorded.
     let may_have_sent = sent || view.request().is_cut();
-    if view.status() != 403 || may_have_sent || normal::recognise(view, memory).is_some() || is_other_refusal(view) {
+    if view.status() != 403
+        || may_have_sent
+        || normal::recognise(view, memory).is_some()
+        || other_reason(view).is_some()
+    {
         return Vec::new();
     }
     let said = words::said(view).filter(|said| said.meaning == Meaning::NoCredentials);
@@ -95,14 +100,6 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
 
 fn client_certificate(view: &View<'_>) -> bool {
     view.exchange().client.tls.as_ref().is_some_and(|tls| tls.peer_certificate)
-}
-
-/// Refusals by a firewall, for a missing CSRF token or by rate: they have nothing to do with who asks.
-fn is_other_refusal(view: &View<'_>) -> bool {
-    let Some(response) = view.response() else { return false };
-    let text = view.error_text().unwrap_or_default();
-    let is_limited = response.head.has("retry-after") || response.head.value("x-ratelimit-remaining") == Some(b"0");
-    response.head.has("cf-mitigated") || is_limited || text.contains("CSRF") || text.contains("Request blocked.")
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
 }
 
 /// Whether a target or URL is a page to log in on, by its host's or path's words.
-fn is_login(target: &[u8]) -> bool {
+pub(in crate::rules) fn is_login(target: &[u8]) -> bool {
     const WORDS: [&[u8]; 11] = [
         b"login",
         b"signin",

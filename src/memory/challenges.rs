@@ -1,0 +1,114 @@
+//! What challenges said, and whether it was found where they said.
+
+use std::hash::{BuildHasher, RandomState};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::table::Table;
+use crate::auth::Scheme;
+use crate::exchange::View;
+use crate::exchange::location::Address;
+use crate::exchange::view::path_of;
+
+/// Entries of each table.
+const ENTRIES: usize = 4096;
+/// Realms that are kept of one host.
+const REALMS: usize = 8;
+/// For so long what was named or found counts.
+const RECENT: SignedDuration = SignedDuration::from_mins(10);
+
+const PROTECTED_RESOURCE: &[u8] = b"/.well-known/oauth-protected-resource";
+const SERVERS: [&[u8]; 2] = [b"/.well-known/oauth-authorization-server", b"/.well-known/openid-configuration"];
+
+/// What a host answered where clients look for metadata by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WellKnown {
+    /// The last answer where the metadata of a protected resource may be (RFC 9728 3); a success stays.
+    pub resource: Option<(Timestamp, u16)>,
+    /// Whether the metadata of an authorization server was found (RFC 8414 3).
+    pub has_server: bool,
+}
+
+/// All of them: bounded like all that is remembered.
+pub(super) struct Challenges {
+    /// When a challenge named a place for metadata, by its host and path.
+    named: Table<u64, Option<Timestamp>>,
+    /// By the host.
+    well_known: Table<u64, WellKnown>,
+    /// Hashes of the realms for passwords, by the host.
+    realms: Table<u64, Vec<u64>>,
+    hashes: RandomState,
+}
+
+impl Default for Challenges {
+    fn default() -> Self {
+        Challenges {
+            named: Table::new(ENTRIES),
+            well_known: Table::new(ENTRIES),
+            realms: Table::new(ENTRIES),
+            hashes: RandomState::new(),
+        }
+    }
+}
+
+impl Challenges {
+    /// When a challenge sent clients to this exchange's path for metadata.
+    pub(super) fn named(&self, view: &View<'_>) -> Option<Timestamp> {
+        let host = Address::of_request(view)?.host;
+        let named = self.named.get(&self.hashes.hash_one((tap(view), host, view.path()))).copied().flatten()?;
+        (view.exchange().time.duration_since(named) <= RECENT).then_some(named)
+    }
+
+    /// What this exchange's host answered where clients look for metadata.
+    pub(super) fn well_known(&self, view: &View<'_>) -> WellKnown {
+        self.well_known.get(&self.host(view)).copied().unwrap_or_default()
+    }
+
+    /// How many realms this exchange's host has asked passwords for, beside this one.
+    pub(super) fn other_realms(&self, view: &View<'_>, realm: &str) -> usize {
+        let this = self.hashes.hash_one(realm);
+        self.realms.get(&self.host(view)).map_or(0, |realms| realms.iter().filter(|known| **known != this).count())
+    }
+
+    pub(super) fn learn(&mut self, view: &View<'_>) {
+        let time = view.exchange().time;
+        for challenge in view.challenges(false) {
+            let url = challenge.param("resource_metadata").filter(|_| challenge.scheme == Scheme::Bearer);
+            if let Some((url, address)) = url.and_then(|url| Some((url, Address::parse(url)?))) {
+                let place = self.hashes.hash_one((tap(view), address.host, path_of(url.as_bytes())));
+                self.named.set(place, Some(time));
+            }
+            if let (Scheme::Basic | Scheme::Digest, Some(realm)) = (&challenge.scheme, challenge.param("realm")) {
+                let (host, realm) = (self.host(view), self.hashes.hash_one(realm));
+                let realms = self.realms.entry(host);
+                if !realms.contains(&realm) {
+                    realms.insert(0, realm);
+                    realms.truncate(REALMS);
+                }
+            }
+        }
+        let status = view.status();
+        if status == 0 || view.method() != b"GET" {
+            return;
+        }
+        let host = self.host(view);
+        let is_found = (200..300).contains(&status);
+        if view.path().starts_with(PROTECTED_RESOURCE) {
+            let known = &mut self.well_known.entry(host).resource;
+            let was_found = known.is_some_and(|(_, status)| (200..300).contains(&status));
+            if is_found || !was_found {
+                *known = Some((time, status));
+            }
+        } else if is_found && SERVERS.iter().any(|place| view.path().starts_with(place)) {
+            self.well_known.entry(host).has_server = true;
+        }
+    }
+
+    fn host(&self, view: &View<'_>) -> u64 {
+        self.hashes.hash_one((tap(view), view.authority().map(|host| host.to_ascii_lowercase())))
+    }
+}
+
+fn tap<'a>(view: &View<'a>) -> &'a str {
+    &view.exchange().tap.name
+}
