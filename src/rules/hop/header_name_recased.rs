@@ -55,7 +55,7 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         .found(by_join(attempt.join).min(certainty), summary)
         .severity(severity)
         .at(at(crossing))
-        .header(&sent.name.to_ascii_lowercase())
+        .header(sent.name.to_ascii_lowercase())
         .because(evidence::clip(&format!("{outer:<width$} in   {before}")))
         .because(evidence::clip(&format!("{inner:<width$} in   {behind}")));
     let found = match &difference.change {

@@ -96,6 +96,29 @@ fn kilobytes(bytes: u64) -> String {
     if bytes < 1024 { format!("{bytes} bytes") } else { format!("{}.{} KiB", bytes / 1024, bytes % 1024 * 10 / 1024) }
 }
 
+const STATUS: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 431 Request Header Fields Too Large
+< Server: envoy
+"#;
+
+const NGINX: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 400 Bad Request
+< Server: nginx/1.27.0
+< Content-Type: text/html
+<
+< <html><head><title>400 Request Header Or Cookie Too Large</title></head></html>
+"#;
+
+const USUAL: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 200 OK
+"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,26 +145,3 @@ mod tests {
         }
     }
 }
-
-const STATUS: &str = r#"> GET /orders HTTP/1.1
-> Host: api.example
-> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
-< HTTP/1.1 431 Request Header Fields Too Large
-< Server: envoy
-"#;
-
-const NGINX: &str = r#"> GET /orders HTTP/1.1
-> Host: api.example
-> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
-< HTTP/1.1 400 Bad Request
-< Server: nginx/1.27.0
-< Content-Type: text/html
-<
-< <html><head><title>400 Request Header Or Cookie Too Large</title></head></html>
-"#;
-
-const USUAL: &str = r#"> GET /orders HTTP/1.1
-> Host: api.example
-> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
-< HTTP/1.1 200 OK
-"#;
