@@ -17,3 +17,6 @@ pub mod sigv4_clock_skew;
 pub mod sigv4_fragile_header_signed;
 pub mod sigv4_scope_mismatch;
 pub mod sigv4_session_token_missing;
+
+#[cfg(test)]
+mod tests;

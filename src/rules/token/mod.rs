@@ -272,4 +272,6 @@ fn span(seconds: i64) -> String {
 }
 
 #[cfg(test)]
+mod refused_tests;
+#[cfg(test)]
 mod tests;
