@@ -218,7 +218,7 @@ fn a_refusal_by_jwt_authn_of_what_is_no_token_of_its_kind() {
     assert_eq!(answer.body(), "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections");
 
     let way = path.way(0);
-    way.assert_verdict("known-error-text", "error", "certain", "client");
+    way.assert_verdict("wrong-token-kind", "error", "certain", "client");
     way.assert_beside("refusal-origin");
 }
 
