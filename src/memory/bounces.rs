@@ -121,3 +121,24 @@ fn cookie_name(pair: &[u8]) -> Option<&[u8]> {
 fn fingerprint(view: &View<'_>, name: &[u8]) -> Fingerprint {
     Secret::new(bytes::Bytes::copy_from_slice(name)).fingerprint(view.redactor().key())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_is_taken_away_is_not_missed_later() {
+        for (line, expected) in [
+            ("session=abc; Secure; HttpOnly", false),
+            ("session=abc; Max-Age=3600", false),
+            ("session=abc; Expires=Wed, 25 Nov 2026 12:00:00 GMT", false),
+            ("state=", true),
+            ("state=; Path=/", true),
+            ("state=gone; Max-Age=0", true),
+            ("state=gone; max-age=-1; Path=/", true),
+            ("state=gone; Expires=Thu, 01 Jan 1970 00:00:00 GMT", true),
+        ] {
+            assert_eq!(is_taken_back(line.as_bytes()), expected, "{line}");
+        }
+    }
+}
