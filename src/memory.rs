@@ -12,14 +12,17 @@
 
 mod bounces;
 mod challenges;
+mod conflicts;
 mod cross_origin;
 mod digests;
+mod guarded;
 mod heads;
 mod hops;
 mod outcomes;
 mod proofs;
 mod refreshes;
 mod route;
+mod steps;
 mod table;
 mod tokens;
 mod visits;
@@ -37,17 +40,20 @@ use crate::exchange::{Response, View};
 use crate::hops::Crossing;
 pub use bounces::Bounces;
 pub use challenges::WellKnown;
+pub use conflicts::Alone;
 pub use cross_origin::Readable;
 pub use digests::DigestOffer;
 use digests::Digests;
+pub use guarded::{Given, Guarded};
 use heads::Heads;
 pub use hops::Hops;
 use outcomes::Outcomes;
 pub use outcomes::{Answers, Nonce, Outcome};
 use proofs::Proofs;
 use refreshes::Refreshes;
-pub use refreshes::Used;
+pub use refreshes::{Renewed, TokenRefused, Used};
 use route::Route;
+pub use steps::{Named, Step};
 use table::Table;
 use tokens::Tokens;
 pub use tokens::{TokenKind, is_id_token};
@@ -83,6 +89,9 @@ pub struct Memory {
     challenges: challenges::Challenges,
     cross_origin: cross_origin::CrossOrigin,
     visits: visits::Visits,
+    steps: steps::Steps,
+    guarded: guarded::Places,
+    conflicts: conflicts::Conflicts,
     /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
     hashes: RandomState,
 }
@@ -101,6 +110,9 @@ impl Default for Memory {
             challenges: challenges::Challenges::default(),
             cross_origin: cross_origin::CrossOrigin::default(),
             visits: visits::Visits::default(),
+            steps: steps::Steps::default(),
+            guarded: guarded::Places::default(),
+            conflicts: conflicts::Conflicts::default(),
             clients: Table::new(CLIENTS),
             connections: Table::new(CONNECTIONS),
             credentials: Table::new(CREDENTIALS),
@@ -337,6 +349,31 @@ impl Memory {
         self.refreshes.before(view)
     }
 
+    /// What became of the refresh of this exchange's client, if one came after a refusal.
+    pub fn renewed(&self, view: &View<'_>) -> Option<&Renewed> {
+        self.refreshes.renewed(view, &client_key(view))
+    }
+
+    /// The step that this exchange's answer names, if it was named to its client before and not taken since.
+    pub fn step_named_before(&self, view: &View<'_>) -> Option<(Step, Named)> {
+        self.steps.before(view, &client_key(view))
+    }
+
+    /// What is known of this exchange's place, if it refused somebody without credentials of late.
+    pub fn guarded_here(&self, view: &View<'_>) -> Option<&Guarded> {
+        self.guarded.here(view)
+    }
+
+    /// A number that stands for the entity tag of this exchange's answer.
+    pub fn etag(&self, view: &View<'_>) -> Option<u64> {
+        self.guarded.etag(view)
+    }
+
+    /// Whether the cookie or the Authorization of this exchange, which has both, was accepted alone of late.
+    pub fn accepted_alone(&self, view: &View<'_>) -> Option<Alone> {
+        self.conflicts.alone(view, &client_key(view))
+    }
+
     /// What the tokens are like that this exchange's route accepted of late. None where it accepts too many kinds.
     pub fn tokens_accepted(&self, view: &View<'_>) -> Vec<&TokenKind> {
         self.tokens.accepted(view)
@@ -360,7 +397,10 @@ impl Memory {
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
-        self.refreshes.learn(view);
+        self.refreshes.learn(view, &client_key(view));
+        self.steps.learn(view, &client_key(view));
+        self.guarded.learn(view);
+        self.conflicts.learn(view, &client_key(view));
         self.tokens.learn(view);
         self.proofs.learn(view);
         self.digests.learn(view);

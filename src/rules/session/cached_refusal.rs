@@ -46,6 +46,18 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     if !view.is_refused() {
         return None;
     }
+    let field = mark_of_cache(view)?;
+    let found = RULE.found(Certainty::Certain, "the refusal comes out of a cache: the backend was not asked");
+    let found = with_field(found.at(At::Unknown).header("age"), view, Message::Response, field, "");
+    let found = with_answer(found, view);
+    Some(match view.main_credentials() {
+        Some(offered) => with_credentials(found, view, offered),
+        None => found,
+    })
+}
+
+/// The field of the answer that says that it comes out of a cache: an age, or a word of the cache.
+pub(super) fn mark_of_cache(view: &View<'_>) -> Option<usize> {
     let head = &view.response()?.head;
     let age = head.fields().find(|field| {
         let digits = std::str::from_utf8(field.value).ok();
@@ -61,14 +73,7 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
                     .any(|word| word == b"hit")
         })
     };
-    let field = age.or_else(hit)?;
-    let found = RULE.found(Certainty::Certain, "the refusal comes out of a cache: the backend was not asked");
-    let found = with_field(found.at(At::Unknown).header("age"), view, Message::Response, field.index, "");
-    let found = with_answer(found, view);
-    Some(match view.main_credentials() {
-        Some(offered) => with_credentials(found, view, offered),
-        None => found,
-    })
+    age.or_else(hit).map(|field| field.index)
 }
 
 fn check_hop(crossing: &Crossing<'_>, memory: &Memory) -> Vec<Finding> {
