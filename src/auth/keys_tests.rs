@@ -4,8 +4,7 @@ use super::super::jwt::parse_jwt;
 use super::*;
 
 /// RFC 7515 A.1 to A.3: the claims are the same in each.
-const CLAIMS: &str =
-    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+const CLAIMS: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 
 const HS256: [&str; 2] = ["eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"];
 const HS256_KEY: &str =
@@ -24,7 +23,8 @@ const ES256: [&str; 2] =
 const ES256_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
 
 /// Two keys of the same kind, and tokens that name one of them.
-const ED_A: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"2026-a","use":"sig","x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}"#;
+const ED_A: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","kid":"2026-a","use":"sig","x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}"#;
 const ED_B: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"2026-b","x":"Kay64UG8yvCyLhqU000LxzYeUm0L_hLIl5S8kyKWbdc"}"#;
 
 const BY_A: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6IjIwMjYtYSJ9.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUvIiwiYXVkIjoib3JkZXJzLWFwaSIsImV4cCI6MTc5NTUzMDAwMH0.brXo_PifDwlIFfzpYKnObio9Btg9z5s9Kg18jKn0jawEv5PGW0aFdjB00-egxamYYDZftudnEVh9HPUbxYgiAg";
@@ -70,10 +70,7 @@ fn a_key_of_another_kind_is_told() {
     assert_eq!(check(&token(RS256), &[&other]), differs("PS256"));
     let secret = KeySet::shared_secret(b"a secret of nobody");
     let rs256 = token(RS256);
-    assert_eq!(
-        check_signature(rs256.as_bytes(), &parse_jwt(rs256.as_bytes()), &[&secret]),
-        differs("a shared secret")
-    );
+    assert_eq!(check_signature(rs256.as_bytes(), &parse_jwt(rs256.as_bytes()), &[&secret]), differs("a shared secret"));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct TokenKind {
     pub aud: Vec<Box<str>>,
     /// The algorithm of their signature.
     pub alg: Option<Box<str>>,
+    /// The names of the keys that signed them; the latest of them, where there were many.
+    pub kids: Vec<Box<str>>,
     /// Whether they are ID tokens by what they say.
     pub is_id_token: bool,
     /// When one of them was last accepted.
@@ -54,9 +56,21 @@ impl TokenKind {
             iss: keep(&claims.iss)?,
             aud,
             alg: keep(&jwt.header.alg)?,
+            kids: jwt.header.kid.as_ref().and_then(short).into_iter().collect(),
             is_id_token: is_id_token(claims),
             time,
         })
+    }
+
+    fn add_kids(&mut self, kids: Vec<Box<str>>) {
+        for kid in kids {
+            if !self.kids.contains(&kid) {
+                if self.kids.len() >= TEXTS {
+                    self.kids.remove(0);
+                }
+                self.kids.push(kid);
+            }
+        }
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -109,6 +123,7 @@ impl Tokens {
         };
         if let Some(same) = known.kinds.iter_mut().find(|same| same.is_like(&kind)) {
             same.time = time;
+            same.add_kids(kind.kids);
             return;
         }
         if known.kinds.len() >= KINDS {
