@@ -374,7 +374,7 @@ impl Memory {
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
         self.refreshes.learn(view);
-        self.tokens.learn(view);
+        self.tokens.learn(view, &self.given);
         self.proofs.learn(view);
         self.digests.learn(view);
         self.heads.learn(view);

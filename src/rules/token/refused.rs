@@ -78,7 +78,9 @@ impl Refused<'_> {
     pub(super) fn by_keys(&self, view: &View<'_>, memory: &Memory, meaning: Meaning) -> Option<Checked> {
         let given = self.given(view, memory, meaning)?;
         let iss = self.jwt.claims.as_ref().and_then(|claims| claims.iss.as_deref());
-        if given.trusts(iss) == Some(false) {
+        // The server goes by other keys than those that were given.
+        let is_contradicted = self.is_accepted(view, memory, |kind| kind.contradicts_keys);
+        if given.trusts(iss) == Some(false) || is_contradicted {
             return None;
         }
         view.check_signature(self.offered, self.jwt, given)
