@@ -7,7 +7,7 @@ use crate::exchange::View;
 use crate::exchange::given::Given;
 use crate::memory::Memory;
 use crate::rules::normal::{self, Normal};
-use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity};
+use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity, products};
 
 mod request;
 
@@ -72,6 +72,10 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
     let findings = findings.into_iter().filter_map(|finding| by_policy(finding, view, normal));
     let findings = findings.map(|finding| without_echoes(finding, view)).collect();
     diagnosis.findings = order(drop_superseded(findings));
+    for finding in &mut diagnosis.findings {
+        // Advice that can't be had is missed by nobody.
+        let _ = catch_unwind(AssertUnwindSafe(|| products::advise(finding, view)));
+    }
     diagnosis.is_refusal = view.is_refused();
     diagnosis
 }
