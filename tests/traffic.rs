@@ -192,10 +192,8 @@ fn assert_as_expected(folder: &str) -> Vec<(Case, Outcome)> {
         let outcome = run(&case);
         differences.extend(difference(&case, &outcome.found));
         if outcome.read != outcome.found {
-            differences.push(format!(
-                "tests/traffic/{}: the record says something else: {:?}",
-                case.name, outcome.read
-            ));
+            differences
+                .push(format!("tests/traffic/{}: the record says something else: {:?}", case.name, outcome.read));
         }
         ran.push((case, outcome));
     }
@@ -260,7 +258,8 @@ fn every_normal_pattern_is_shown() {
 /// A case that only repeats what a rule shows anyway proves nothing.
 #[test]
 fn no_case_is_a_rules_own_example() {
-    let bare = |text: &str| text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let bare =
+        |text: &str| text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     let examples: Vec<String> =
         RULES.iter().flat_map(|rule| rule.examples).map(|example| bare(example.transcript)).collect();
     for case in [cases("healthy"), cases("faulty")].into_iter().flatten() {

@@ -72,6 +72,12 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     if !proven.is_blamed || path != own || view.request().has("forwarded") {
         return None;
     }
+    // Where this token was accepted before, the server saw the same scheme. A proof that was sent twice is refused for that.
+    let history = view.main_credentials().and_then(|offered| memory.history_here(view, offered.fingerprint));
+    let has_worked = history.is_some_and(|history| history.last_accepted.is_some());
+    if has_worked || memory.proof_sent_before(view).is_some() {
+        return None;
+    }
     by_scheme(view, &proven, &scheme)
 }
 
