@@ -58,6 +58,7 @@ const CASES_OF_EACH: usize = 3;
 /// A finding as a case tells it: rule, severity, certainty.
 type Told = Vec<String>;
 
+#[derive(Default)]
 struct Case {
     /// Folder and file.
     name: String,
@@ -265,4 +266,23 @@ fn no_case_is_a_rules_own_example() {
     for case in [cases("healthy"), cases("faulty")].into_iter().flatten() {
         assert!(!examples.contains(&bare(&case.text)), "{} is an example of a rule", case.name);
     }
+}
+
+/// Live traffic lacks things in every place, so each case goes through all rules with each line missing once.
+#[test]
+fn a_line_that_is_missing_breaks_no_rule() {
+    let mut count = 0;
+    for case in [cases("healthy"), cases("faulty")].into_iter().flatten() {
+        let lines: Vec<&str> = case.text.lines().filter(|line| !line.is_empty()).collect();
+        for missing in 0..lines.len() {
+            let text = [&lines[..missing], &lines[missing + 1..]].concat().join("\n");
+            if transcript::parse(&text).is_err() {
+                continue;
+            }
+            // It fails where a rule does.
+            run(&Case { name: format!("{} without `{}`", case.name, lines[missing]), text, ..Case::default() });
+            count += 1;
+        }
+    }
+    assert!(count > 1000, "{count}");
 }
