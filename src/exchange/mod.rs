@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod dates;
+pub mod given;
 pub mod har;
 pub mod location;
 pub mod names;
