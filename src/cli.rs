@@ -97,17 +97,22 @@ pub struct CheckOptions {
 /// What the operator knows of the service, so that tokens can be held against it.
 #[derive(Args, Debug, Default)]
 pub struct GivenOptions {
-    /// Hold tokens against these keys: a JSON Web Key Set, or its URL. Fetched again when a token names a key that is not
-    /// there; may be given several times
+    /// Hold tokens against these keys: a JSON Web Key Set, or its URL; may be given several times
+    ///
+    /// A set at a URL is fetched at start, beside the traffic, and again when a token that was refused names a key that is
+    /// not there, at most every 30 seconds.
     #[arg(long, value_name = "URL|FILE", action = ArgAction::Append, help_heading = "What the service expects")]
     pub jwks: Vec<String>,
 
-    /// Hold tokens against the secret in this file, which signer and service share. A line end behind it is left out
+    /// Hold tokens against the secret in this file, which signer and service share
+    ///
+    /// A line end behind the secret is left out.
     #[arg(long, value_name = "FILE", help_heading = "What the service expects")]
     pub jwt_secret_file: Option<PathBuf>,
 
-    /// The issuer of its tokens, as it stands in them. Its keys are looked up where no others are given; may be given
-    /// several times
+    /// The issuer of its tokens, as it stands in them; may be given several times
+    ///
+    /// Where neither --jwks nor --jwt-secret-file is given, the issuer's keys are looked up by its metadata.
     #[arg(long, value_name = "URL", action = ArgAction::Append, help_heading = "What the service expects")]
     pub issuer: Vec<String>,
 
