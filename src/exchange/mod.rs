@@ -16,6 +16,9 @@ pub mod signed;
 pub mod transcript;
 pub mod view;
 
+#[cfg(test)]
+mod never_panics;
+
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;

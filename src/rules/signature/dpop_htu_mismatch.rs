@@ -1,6 +1,7 @@
 //! A DPoP proof for another URL than the one that the server takes for its own.
 
 use super::dpop::{Proven, refused};
+use super::dpop_proof_invalid;
 use crate::exchange::View;
 use crate::exchange::view::path_of;
 use crate::memory::Memory;
@@ -75,6 +76,16 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     }
     // What follows is how the server sees it, which takes its word that the proof is the reason.
     if !proven.is_blamed || path != own || view.request().has("forwarded") {
+        return None;
+    }
+    // Where this token was accepted before, the server saw the same scheme. A proof that was sent twice is refused for that.
+    let history = view.main_credentials().and_then(|offered| memory.history_here(view, offered.fingerprint));
+    let has_worked = history.is_some_and(|history| history.last_accepted.is_some());
+    // What is certainly wrong with the proof is why it was refused.
+    let others = dpop_proof_invalid::RULE.check.exchange();
+    let is_explained =
+        others.is_some_and(|check| check(view, memory).iter().any(|finding| finding.certainty == Certainty::Certain));
+    if has_worked || is_explained || memory.proof_sent_before(view).is_some() {
         return None;
     }
     by_scheme(view, &proven, &scheme)
