@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::auth::FingerprintKey;
 use crate::cli::{CheckOptions, FailOn, LogFormat};
+use crate::config::GivenConfig;
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
 use crate::exchange::View;
@@ -21,6 +22,7 @@ use crate::exchange::har::{self, Archive};
 use crate::exchange::record::Record;
 use crate::exchange::record::read::{Read, ReadFinding};
 use crate::exchange::redact::Redactor;
+use crate::keys::Keys;
 use crate::rules::{At, Certainty, Evidence, Finding, Severity, find};
 use crate::sinks::console::{self, Console};
 use crate::sinks::shown::Shown;
@@ -47,6 +49,8 @@ struct Checked {
     faults: Vec<String>,
     format: LogFormat,
     redactor: Rc<Redactor>,
+    /// What was given of the service, where anything was.
+    keys: Option<Keys>,
 }
 
 /// Checks the files and prints what came of it. Gives the exit code.
@@ -65,6 +69,7 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
         span: None,
         faults: Vec::new(),
         format: options.format,
+        keys: Keys::start(&GivenConfig::new(&options.given, None)?)?,
         redactor: Rc::new(Redactor::new(key, options.show.iter().map(|name| name.to_ascii_lowercase()))),
     };
     for path in &options.files {
@@ -120,9 +125,17 @@ impl Checked {
             ));
         }
         let mut diagnoser = Diagnoser::default();
+        if let Some(keys) = &self.keys {
+            diagnoser.set_given(keys.given().clone());
+        }
         let redactor = self.redactor.clone();
         for exchange in &archive.exchanges {
             let view = View::new(exchange, &redactor);
+            if let Some(keys) = self.keys.as_mut()
+                && keys.prepare(std::slice::from_ref(&view))
+            {
+                diagnoser.set_given(keys.given().clone());
+            }
             let diagnosis = diagnoser.diagnose(&view);
             self.seen_at(exchange.time);
             self.tell(&Shown::of(&view), &diagnosis.findings);

@@ -88,6 +88,41 @@ pub struct CheckOptions {
     /// How to print it: for people, or as records with their diagnosis
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub format: LogFormat,
+
+    /// What is known of the service.
+    #[command(flatten)]
+    pub given: GivenOptions,
+}
+
+/// What the operator knows of the service, so that tokens can be held against it.
+#[derive(Args, Debug, Default)]
+pub struct GivenOptions {
+    /// Hold tokens against these keys: a JSON Web Key Set, or its URL; may be given several times
+    ///
+    /// A set at a URL is fetched at start, beside the traffic, and again when a token that was refused names a key that is
+    /// not there, at most every 30 seconds.
+    #[arg(long, value_name = "URL|FILE", action = ArgAction::Append, help_heading = "What the service expects")]
+    pub jwks: Vec<String>,
+
+    /// Hold tokens against the secret in this file, which signer and service share
+    ///
+    /// A line end behind the secret is left out.
+    #[arg(long, value_name = "FILE", help_heading = "What the service expects")]
+    pub jwt_secret_file: Option<PathBuf>,
+
+    /// The issuer of its tokens, as it stands in them; may be given several times
+    ///
+    /// Where neither --jwks nor --jwt-secret-file is given, the issuer's keys are looked up by its metadata.
+    #[arg(long, value_name = "URL", action = ArgAction::Append, help_heading = "What the service expects")]
+    pub issuer: Vec<String>,
+
+    /// The audience of its tokens, as it stands in them; may be given several times
+    #[arg(long, value_name = "NAME", action = ArgAction::Append, help_heading = "What the service expects")]
+    pub audience: Vec<String>,
+
+    /// The URL under which clients reach the service
+    #[arg(long, value_name = "URL", help_heading = "What the service expects")]
+    pub public_url: Option<String>,
 }
 
 /// What is compared, and how it is told.
@@ -198,6 +233,10 @@ pub struct RunOptions {
     /// Where those other taps are, seen from here
     #[arg(long, value_enum, value_name = "SIDE", help_heading = "Paths of taps")]
     pub hop_peers: Option<Peers>,
+
+    /// What is known of the service.
+    #[command(flatten)]
+    pub given: GivenOptions,
 
     /// Do not verify upstreams' certificates
     #[arg(short = 'k', long, help_heading = "TLS towards the upstream", value_name = "true|false", num_args = 0..=1, require_equals = true,

@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::auth::FingerprintKey;
 use crate::exchange::View;
+use crate::exchange::given::Given;
 use crate::memory::Memory;
 use crate::rules::normal::{self, Normal};
-use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity};
+use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity, products};
 
 mod request;
 
@@ -30,6 +31,17 @@ impl Diagnoser {
     /// A diagnoser that understands what taps of other processes tell.
     pub fn with_peers(hop_fingerprints: FingerprintKey) -> Self {
         Diagnoser { hop_fingerprints: Some(hop_fingerprints), ..Diagnoser::default() }
+    }
+
+    /// The same with what the operator said of the service.
+    pub fn given(mut self, given: Given) -> Self {
+        self.memory.set_given(given);
+        self
+    }
+
+    /// Replaces what the operator said of the service, since more of it is known.
+    pub fn set_given(&mut self, given: Given) {
+        self.memory.set_given(given);
     }
 
     /// Diagnoses an exchange and remembers what it tells about later ones.
@@ -60,6 +72,10 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
     let findings = findings.into_iter().filter_map(|finding| by_policy(finding, view, normal));
     let findings = findings.map(|finding| without_echoes(finding, view)).collect();
     diagnosis.findings = order(drop_superseded(findings));
+    for finding in &mut diagnosis.findings {
+        // Advice that can't be had is missed by nobody.
+        let _ = catch_unwind(AssertUnwindSafe(|| products::advise(finding, view)));
+    }
     diagnosis.is_refusal = view.is_refused();
     diagnosis
 }

@@ -131,9 +131,9 @@ fn environment_layer(known: &[String], environment: &impl Fn(&str) -> Option<OsS
         let text = text.into_string().map_err(|_| {
             Error::usage(format!("{variable}: the value is not UTF-8")).advice("set it to plain text, or unset it")
         })?;
-        // Several values of one variable are parted by white space; a name of a field or a tap has none.
+        // Several values of one variable are parted by white space; names of fields and taps, URLs and audiences have none.
         let parts = match option.as_str() {
-            TAPS | "show" => text.split_whitespace().map(str::to_owned).collect(),
+            TAPS | "show" | "jwks" | "issuer" | "audience" => text.split_whitespace().map(str::to_owned).collect(),
             _ => vec![text],
         };
         for text in parts.into_iter().filter(|text| !text.is_empty()) {

@@ -28,6 +28,7 @@
 //! | `diagnose`, `explain` | rules, memory, exchange, hops, paths | proxy, hyper |
 //! | `sinks` | exchange, hops, rules | proxy, diagnose |
 //! | `admin` | hyper, tokio | everything of ours |
+//! | `keys` | exchange, auth, config, tls, error, hyper, tokio, rustls, tracing | proxy, rules, memory, sinks, diagnose |
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
@@ -45,6 +46,7 @@ pub mod error;
 pub mod exchange;
 pub mod explain;
 pub mod hops;
+pub mod keys;
 pub mod layers;
 pub mod memory;
 pub mod paths;

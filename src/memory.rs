@@ -34,6 +34,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
+use crate::exchange::given::Given;
 use crate::exchange::location::Leads;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::exchange::{Response, View};
@@ -44,7 +45,7 @@ pub use conflicts::Alone;
 pub use cross_origin::Readable;
 pub use digests::DigestOffer;
 use digests::Digests;
-pub use guarded::{Given, Guarded};
+pub use guarded::{Guarded, Handed};
 use heads::Heads;
 pub use hops::Hops;
 use outcomes::Outcomes;
@@ -78,6 +79,7 @@ pub struct Memory {
     accepted: Table<u64, Vec<(Fingerprint, Timestamp)>>,
     /// Where and under which realm a refusal once said in `error` what was wrong with a Bearer token.
     bearer_errors: Table<u64, ()>,
+    given: Given,
     hops: Hops,
     outcomes: Outcomes,
     refreshes: Refreshes,
@@ -99,6 +101,7 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory {
+            given: Given::default(),
             hops: Hops::default(),
             outcomes: Outcomes::default(),
             refreshes: Refreshes::default(),
@@ -242,6 +245,16 @@ impl History {
 }
 
 impl Memory {
+    /// What the operator said of the service.
+    pub fn given(&self) -> &Given {
+        &self.given
+    }
+
+    /// Replaces that.
+    pub fn set_given(&mut self, given: Given) {
+        self.given = given;
+    }
+
     /// What this exchange's client did before.
     pub fn client(&self, view: &View<'_>) -> Option<&Client> {
         self.clients.get(&client_key(view))
@@ -401,7 +414,7 @@ impl Memory {
         self.steps.learn(view, &client_key(view));
         self.guarded.learn(view);
         self.conflicts.learn(view, &client_key(view));
-        self.tokens.learn(view);
+        self.tokens.learn(view, &self.given);
         self.proofs.learn(view);
         self.digests.learn(view);
         self.heads.learn(view);

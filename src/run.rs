@@ -18,6 +18,7 @@ use crate::error::{self, Error};
 use crate::exchange::Position;
 use crate::exchange::redact::Redactor;
 use crate::hops::trace::HopKey;
+use crate::keys::Keys;
 use crate::port_holder::port_holder;
 use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses};
@@ -40,6 +41,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// # Errors
 /// What keeps it from starting, with what to do about it.
 pub fn run(config: Config) -> Result<u8, Error> {
+    let keys = Keys::start(&config.given)?;
     let redactor = Arc::new(redactor(&config)?);
     let hops = hops(&config)?.map(Arc::new);
     let record = match &config.record {
@@ -76,7 +78,7 @@ pub fn run(config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, record)?;
+    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, (record, keys))?;
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     runtime.block_on(until_told(&config, &workers, admin_listener, signals));
     workers.stop();
@@ -167,7 +169,7 @@ fn start_diagnosis(
     (inlet, losses): (Inlet, Losses),
     redactor: Arc<Redactor>,
     hops: Option<Arc<Hops>>,
-    record: Option<Output>,
+    (record, keys): (Option<Output>, Option<Keys>),
 ) -> Result<JoinHandle<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
     let log = match config.log_format {
@@ -180,8 +182,12 @@ fn start_diagnosis(
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
     };
+    let diagnoser = match &keys {
+        Some(keys) => diagnoser.given(keys.given().clone()),
+        None => diagnoser,
+    };
     let taps = config.taps.iter().map(|tap| tap.name.clone()).collect();
-    let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops };
+    let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops, keys };
     thread::Builder::new()
         .name("diagnosis".to_owned())
         .spawn(move || teller.run(&inlet))

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::diagnose::Diagnoser;
 use crate::exchange::View;
 use crate::exchange::redact::Redactor;
+use crate::keys::Keys;
 use crate::paths::{Paths, Request};
 use crate::proxy::Hops;
 use crate::queue::{Inlet, Losses, Next};
@@ -37,6 +38,8 @@ pub struct Teller {
     pub losses: Losses,
     /// How the taps tell each other of requests, where they do.
     pub hops: Option<Arc<Hops>>,
+    /// What was given of the service, where anything was.
+    pub keys: Option<Keys>,
 }
 
 impl Teller {
@@ -93,6 +96,11 @@ impl Teller {
 
     fn tell(&mut self, request: &Request) {
         let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, &self.redactor)).collect();
+        if let Some(keys) = self.keys.as_mut()
+            && keys.prepare(&views)
+        {
+            self.diagnoser.set_given(keys.given().clone());
+        }
         let diagnosis = self.diagnoser.diagnose_request(&views, request, &self.taps);
         for rule in &diagnosis.whole.failed {
             let id = views.first().map(|view| view.exchange().id.to_string()).unwrap_or_default();

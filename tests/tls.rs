@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::head::answer;
 use common::record::{assert_ok, assert_outcome, assert_verdict};
 use common::{Client, DEADLINE, Origin, Tap, cert, curl};
@@ -30,6 +32,11 @@ struct Learned {
 
 /// Answers one request a connection within TLS, and says what it learned of the client.
 fn tls_origin(name: &str, wants_certificate: bool) -> (SocketAddr, Receiver<Learned>) {
+    tls_origin_of(name, wants_certificate, "secret service")
+}
+
+/// The same with that body in its answers.
+fn tls_origin_of(name: &str, wants_certificate: bool, body: &'static str) -> (SocketAddr, Receiver<Learned>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = vec![CertificateDer::from_pem_file(cert(&format!("{name}.pem"))).unwrap()];
     let key = PrivateKeyDer::from_pem_file(cert(&format!("{name}.key"))).unwrap();
@@ -66,7 +73,7 @@ fn tls_origin(name: &str, wants_certificate: bool) -> (SocketAddr, Receiver<Lear
             let server_name = tls.conn.server_name().map(str::to_owned);
             let has_certificate = tls.conn.peer_certificates().is_some();
             let _ = tell.send(Learned { server_name, has_certificate });
-            let _ = tls.write_all(&answer("200 OK", &["Connection: close"], "secret service"));
+            let _ = tls.write_all(&answer("200 OK", &["Connection: close"], body));
             tls.conn.send_close_notify();
             let _ = tls.flush();
         }
@@ -319,4 +326,31 @@ fn files_that_hold_something_else_are_named() {
     let mut command = common::tap::command();
     let output = command.args(["--cert", &localhost, "https://127.0.0.1:1"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+/// A key set whose publisher has a certificate of a private authority, and a token that names a key of another set.
+#[test]
+fn keys_are_fetched_within_tls() {
+    const KEYS: &str =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}]}"#;
+    let refusal =
+        answer("401 Unauthorized", &["WWW-Authenticate: Bearer error=\"invalid_token\"", "Connection: close"], "");
+    let origin = common::Origin::reply(refusal);
+    let claims = ["{\"alg\":\"EdDSA\",\"kid\":\"b\"}", "{\"sub\":\"anna\"}"].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let token = format!("{}.{}", claims.join("."), URL_SAFE_NO_PAD.encode([7; 64]));
+    for (ca, verdict, words) in
+        [("ca.pem", "jwt-key-unknown", ""), ("self-signed.pem", "credentials-rejected", "signatures stay unchecked")]
+    {
+        let (addr, learned) = tls_origin_of("localhost", false, KEYS);
+        let options = ["--jwks", &format!("{}/keys?version=2", url(addr)), "--cacert", &cert(ca)];
+        let tap = Tap::start_with(&origin.url(), &options);
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+        assert_eq!(Client::connect(tap.addr()).send(request).read_response().0.status(), 401);
+        assert_verdict(&tap.record(), verdict);
+        if words.is_empty() {
+            assert_eq!(learned.recv().unwrap().server_name.as_deref(), Some("localhost"));
+        }
+        let stderr = tap.stop().stderr;
+        assert!(stderr.contains(words) && !stderr.contains("version=2"), "{stderr}");
+    }
 }

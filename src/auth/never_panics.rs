@@ -31,7 +31,13 @@ fn run_all(value: &[u8]) {
     jwt.signature_length_fits();
     assert!(jwt.defects.iter().all(|defect| defect.at <= value.len()));
     looks_like_jwt(value);
-    parse_dpop(value);
+    let proof = parse_dpop(value);
+    assert!(proof.jwt.defects.iter().all(|defect| defect.at <= value.len()));
+    match &credentials.detail {
+        Detail::Digest(digest) => drop(digest.nonce_count()),
+        Detail::SigV4(signature) => assert!(signature.signed_headers.len() <= value.len()),
+        _ => {}
+    }
     access_token_hash(value);
     negotiate::parse_message(value);
 }
@@ -125,6 +131,24 @@ proptest! {
         run_all(pieces.concat().as_bytes());
     }
 
+    /// Tokens whose header and claims are JSON, but with values of the wrong kind.
+    #[test]
+    fn tokens_of_odd_values(header in object(), claims in object(), signature in "[A-Za-z0-9_-]{0,8}|\\.\\.") {
+        let token = [header, claims].map(|part| encoding::encode_url_safe(part.as_bytes())).join(".");
+        let token = format!("{token}.{signature}");
+        run_all(token.as_bytes());
+        run_all(format!("DPoP {token}").as_bytes());
+    }
+
+    #[test]
+    fn parameters_of_odd_values(
+        scheme in prop::sample::select(&["Digest", "AWS4-HMAC-SHA256", "Signature"][..]),
+        params in prop::collection::vec((prop::sample::select(PARAMS), "[ -~é]{0,12}", "[,; ]{0,2}"), 0..8),
+    ) {
+        let params: String = params.iter().map(|(name, value, comma)| format!("{name}={value}{comma}")).collect();
+        run_all(format!("{scheme} {params}").as_bytes());
+    }
+
     #[test]
     fn what_was_quoted_is_read_back(realm in "[ -~]{1,40}", title in "[ -~]{0,40}") {
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
@@ -136,6 +160,52 @@ proptest! {
         prop_assert!(parsed.challenges.iter().all(|challenge| challenge.defects.is_empty()));
     }
 }
+
+fn object() -> impl Strategy<Value = String> {
+    let pair = (prop::sample::select(CLAIMS), prop::sample::select(VALUES));
+    prop::collection::vec(pair, 0..6).prop_map(|pairs| {
+        let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", pairs.join(","))
+    })
+}
+
+const CLAIMS: &[&str] =
+    &["alg", "kid", "typ", "jwk", "exp", "nbf", "iat", "aud", "iss", "cnf", "scope", "scp", "jti", "htm", "htu", "ath"];
+
+const VALUES: &[&str] = &[
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1e300",
+    "1795521600000",
+    "99999999999999999999",
+    "\"\"",
+    "\"RS256\"",
+    "\"\\u0000é\"",
+    "[]",
+    "[\"a\",1,null]",
+    "{}",
+    "{\"jkt\":1}",
+    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"a\",\"y\":\"b\",\"d\":\"c\"}",
+];
+
+const PARAMS: &[&str] = &[
+    "username",
+    "username*",
+    "realm",
+    "nonce",
+    "uri",
+    "response",
+    "nc",
+    "cnonce",
+    "qop",
+    "userhash",
+    "Credential",
+    "SignedHeaders",
+    "Signature",
+    "keyId",
+];
 
 const PIECES: &[&str] = &[
     "Basic",

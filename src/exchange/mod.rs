@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod dates;
+pub mod given;
 pub mod har;
 pub mod location;
 pub mod names;
@@ -14,6 +15,9 @@ pub mod redact;
 pub mod signed;
 pub mod transcript;
 pub mod view;
+
+#[cfg(test)]
+mod never_panics;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;

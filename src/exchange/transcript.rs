@@ -25,6 +25,7 @@
 //! | `* upstream addr 10.0.0.1:80` | the address that the tap found for it |
 //! | `* tap NAME` | what follows was seen at that tap; the one that is named first is the first on the path. What a later tap saw belongs to the exchange before it at the tap before |
 //! | `* edited host NAME` | the tap sent the next request on with that Host |
+//! | `* given issuer URL` | what the operator said; also `audience NAME`, `public-url URL`, `keys JWKS`, `secret TEXT` |
 //! | `* unannounced` | the next exchange at a later tap came without a hop header |
 //! | `* new connection` | on another connection than the exchange before |
 //! | `* unanswered` | no answer came |
@@ -46,10 +47,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ulid::Ulid;
 
+use super::given::{Given, GivenKeys};
 use super::{
     Capture, ClientSide, Direction, Edit, Exchange, Failure, OnPath, Outcome, Position, Request, Response, Step, Tap,
     Timing, Tls, Unfollowed, UpstreamSide, Version,
 };
+use crate::auth::KeySet;
 use crate::wire::Lost;
 use crate::wire::framer::Answers;
 use part::Part;
@@ -81,6 +84,39 @@ pub fn parse(text: &str) -> Result<Vec<Exchange>, TranscriptError> {
         reader.line(line).map_err(|what| TranscriptError { line: number + 1, what })?;
     }
     reader.finish().map_err(|what| TranscriptError { line: text.lines().count(), what })
+}
+
+/// Reads what the operator said of the service, which holds for all exchanges of a transcript.
+///
+/// # Errors
+/// Where a `* given` line gives nothing that can be given.
+pub fn given(text: &str) -> Result<Given, TranscriptError> {
+    let mut given = Given::default();
+    for (number, line) in text.lines().enumerate() {
+        let Some(rest) = line.strip_prefix("* given ") else { continue };
+        give(&mut given, rest.trim()).map_err(|what| TranscriptError { line: number + 1, what })?;
+    }
+    Ok(given)
+}
+
+fn give(given: &mut Given, text: &str) -> Result<(), String> {
+    let (word, value) = text.split_once(' ').ok_or("what is given has a value")?;
+    let keys = |from: &str, set| GivenKeys { from: from.to_owned(), set: Some(set), fetched: None, is_secret: false };
+    match word {
+        "issuer" => given.issuers.push(value.to_owned()),
+        "audience" => given.audiences.push(value.to_owned()),
+        "public-url" => given.public_url = Some(value.to_owned()),
+        "keys" => {
+            let set = KeySet::parse(value.as_bytes()).map_err(|error| error.to_string())?;
+            given.keys.push(keys("https://login.example/keys", set));
+        }
+        "secret" => {
+            let set = KeySet::shared_secret(value.as_bytes());
+            given.keys.push(GivenKeys { is_secret: true, ..keys("secret.txt", set) });
+        }
+        _ => return Err(format!("`{word}` is nothing that is given")),
+    }
+    Ok(())
 }
 
 /// Reads line by line; what is said of one exchange holds for the next as well.
@@ -185,6 +221,8 @@ impl Reader {
                 let host = rest.strip_prefix("host ").ok_or_else(|| format!("`{rest}` is nothing that a tap edits"))?;
                 self.edited_host = Some(host.trim().to_owned());
             }
+            // Read by [`given`]; it holds for all exchanges.
+            ("given", _) => {}
             ("unannounced", "") => self.announced = false,
             ("unanswered", "") => self.unanswered = true,
             ("outcome", _) => self.outcome = Some(outcome(rest)?),

@@ -1,13 +1,17 @@
 //! The questions that rules, records and screens ask about an exchange, answered once.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::dates::parse_http_date;
+use super::given::Given;
 use super::redact::{Redactor, kind_of_secret};
 use super::{Exchange, Response, Version, names};
 use crate::auth::{
-    Challenge, Credentials, Defect, Detail, Fingerprint, Message, NtlmStep, Scheme, parse_challenges, parse_credentials,
+    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, parse_challenges,
+    parse_credentials,
 };
 use crate::wire::RawHead;
 
@@ -18,6 +22,8 @@ pub struct View<'a> {
     offered: Vec<Offered>,
     challenged: Vec<Challenged>,
     error_text: Option<String>,
+    /// What became of holding the signature of a token against the keys: the work is done once.
+    signature: OnceCell<(Fingerprint, Option<Checked>)>,
 }
 
 /// Something in a request that can stand for who sends it.
@@ -90,7 +96,16 @@ impl<'a> View<'a> {
             offered: offered(exchange, redactor),
             challenged: response.map(|response| challenged(&response.head)).unwrap_or_default(),
             error_text: response.and_then(|response| response.body.text(&response.head)),
+            signature: OnceCell::new(),
         }
+    }
+
+    /// Holds the signature of a token of this request against the keys that the operator gave. `None` where that tells
+    /// nothing.
+    pub fn check_signature(&self, offered: &Offered, jwt: &Jwt, given: &Given) -> Option<Checked> {
+        let check = || given.check_signature(offered.credentials.secret.expose(), jwt);
+        let (fingerprint, checked) = self.signature.get_or_init(|| (offered.fingerprint, check()));
+        if *fingerprint == offered.fingerprint { checked.clone() } else { check() }
     }
 
     /// The exchange itself.

@@ -17,7 +17,7 @@ const RECENT: SignedDuration = SignedDuration::from_mins(60);
 
 /// A good answer of a place to a request with credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Given {
+pub struct Handed {
     /// When the request came.
     pub time: Timestamp,
     /// The credentials that it had.
@@ -32,7 +32,7 @@ pub struct Guarded {
     /// When it last refused a request without credentials.
     pub refused: Option<Timestamp>,
     /// The last answers to requests with some, the newest first.
-    pub given: Vec<Given>,
+    pub given: Vec<Handed>,
 }
 
 /// All of them: bounded like all that is remembered.
@@ -70,7 +70,7 @@ impl Places {
             return;
         }
         let Some(offered) = view.main_credentials().filter(|_| view.is_success()) else { return };
-        let given = Given { time, to: offered.fingerprint, etag: self.etag(view) };
+        let given = Handed { time, to: offered.fingerprint, etag: self.etag(view) };
         let known = self.places.entry(place);
         known.given.retain(|other| other.to != given.to || other.etag != given.etag);
         known.given.insert(0, given);

@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::route::Route;
 use super::table::Table;
-use crate::auth::{Claims, Detail, Jwt};
+use crate::auth::{Checked, Claims, Detail, Jwt};
 use crate::exchange::View;
+use crate::exchange::given::Given;
 
 /// Entries of the table.
 const ROUTES: usize = 1024;
@@ -30,8 +31,13 @@ pub struct TokenKind {
     pub aud: Vec<Box<str>>,
     /// The algorithm of their signature.
     pub alg: Option<Box<str>>,
+    /// The names of the keys that signed them; the latest of them, where there were many.
+    pub kids: Vec<Box<str>>,
     /// Whether they are ID tokens by what they say.
     pub is_id_token: bool,
+    /// Whether one of them has a signature that the keys which the operator gave did not make, so that the server goes
+    /// by other keys.
+    pub contradicts_keys: bool,
     /// When one of them was last accepted.
     pub time: Timestamp,
 }
@@ -54,9 +60,29 @@ impl TokenKind {
             iss: keep(&claims.iss)?,
             aud,
             alg: keep(&jwt.header.alg)?,
+            kids: jwt.header.kid.as_ref().and_then(short).into_iter().collect(),
             is_id_token: is_id_token(claims),
+            contradicts_keys: false,
             time,
         })
+    }
+
+    /// Whether no token of this kind was signed with one of those keys before.
+    fn lacks(&self, kids: &[Box<str>]) -> bool {
+        kids.iter().any(|kid| !self.kids.contains(kid))
+    }
+
+    fn add(&mut self, other: Self) {
+        for kid in other.kids {
+            if !self.kids.contains(&kid) {
+                if self.kids.len() >= TEXTS {
+                    self.kids.remove(0);
+                }
+                self.kids.push(kid);
+            }
+        }
+        self.contradicts_keys |= other.contradicts_keys;
+        self.time = other.time;
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -97,18 +123,24 @@ impl Tokens {
         known.kinds.iter().filter(|kind| is_recent(kind, now)).collect()
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>) {
+    pub(super) fn learn(&mut self, view: &View<'_>, given: &Given) {
         let Some(offered) = view.main_credentials().filter(|_| view.is_success()) else { return };
         let Detail::Jwt(jwt) = &offered.credentials.detail else { return };
         let time = view.exchange().time;
         let route = self.route(view);
         let known = self.routes.entry(route);
-        let Some(kind) = TokenKind::of(jwt, time) else {
+        let Some(mut kind) = TokenKind::of(jwt, time) else {
             known.is_mixed = true;
             return;
         };
-        if let Some(same) = known.kinds.iter_mut().find(|same| same.is_like(&kind)) {
-            same.time = time;
+        let same = known.kinds.iter_mut().find(|same| same.is_like(&kind));
+        // Once for each key is enough, and all that there is time for.
+        if same.as_ref().is_none_or(|same| same.lacks(&kind.kids)) {
+            let checked = view.check_signature(offered, jwt, given);
+            kind.contradicts_keys = !matches!(checked, None | Some(Checked::Fits { .. } | Checked::KeyUnknown));
+        }
+        if let Some(same) = same {
+            same.add(kind);
             return;
         }
         if known.kinds.len() >= KINDS {

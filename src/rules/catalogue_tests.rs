@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::auth::FingerprintKey;
 use crate::diagnose::Diagnoser;
+use crate::exchange::given::Given;
 use crate::exchange::redact::Redactor;
 use crate::exchange::{Exchange, transcript};
 use crate::paths::{requests_of, taps_of};
@@ -100,7 +101,7 @@ fn examples_show_what_they_say() {
                     continue;
                 }
             };
-            let diagnoses = diagnoses(exchanges, &redactor);
+            let diagnoses = diagnoses(exchanges, given_in(example.transcript), &redactor);
             for (number, diagnosis) in diagnoses.iter().enumerate() {
                 let mut fault = |what: &str| {
                     let found: Vec<_> = diagnosis.findings.iter().map(shown).collect();
@@ -132,17 +133,23 @@ fn examples_show_what_they_say() {
 }
 
 /// What is found in each request of an example: what one tap saw, or several did.
-fn diagnoses(exchanges: Vec<Exchange>, redactor: &Redactor) -> Vec<Diagnosis> {
-    each_request(exchanges, redactor, |_, diagnosis| diagnosis)
+/// What a transcript says that the operator gave; nothing where that is broken.
+fn given_in(text: &str) -> Given {
+    transcript::given(text).unwrap_or_default()
+}
+
+fn diagnoses(exchanges: Vec<Exchange>, given: Given, redactor: &Redactor) -> Vec<Diagnosis> {
+    each_request(exchanges, given, redactor, |_, diagnosis| diagnosis)
 }
 
 fn each_request<T>(
     exchanges: Vec<Exchange>,
+    given: Given,
     redactor: &Redactor,
     mut tell: impl FnMut(&[View<'_>], Diagnosis) -> T,
 ) -> Vec<T> {
     let taps = taps_of(&exchanges);
-    let mut diagnoser = Diagnoser::default();
+    let mut diagnoser = Diagnoser::default().given(given);
     let mut told = Vec::new();
     for request in requests_of(exchanges) {
         let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, redactor)).collect();
@@ -196,7 +203,7 @@ fn no_finding_holds_a_secret() {
     for rule in RULES {
         for example in rule.examples {
             let Ok(exchanges) = transcript::parse(example.transcript) else { continue };
-            each_request(exchanges, &redactor, |views, diagnosis| {
+            each_request(exchanges, given_in(example.transcript), &redactor, |views, diagnosis| {
                 for offered in views.iter().flat_map(View::offered) {
                     let Ok(secret) = std::str::from_utf8(offered.credentials.secret.expose()) else { continue };
                     if secret.len() < 8 || offered.credentials.placeholder.is_some() {
@@ -220,12 +227,12 @@ fn no_rule_panics_on_what_was_damaged() {
         for example in rule.examples {
             let text = example.transcript;
             for (number, (at, char)) in
-                text.char_indices().enumerate().filter(|(number, (_, char))| number % 3 == 0 && *char != '\n')
+                text.char_indices().enumerate().filter(|(number, (_, char))| number % 7 == 0 && *char != '\n')
             {
                 let other = ["\u{0}", "é", " ", ":", "\"", "=", ",", "/", "%", "."][number % 10];
                 let changed = [&text[..at], other, &text[at + char.len_utf8()..]].concat();
                 let Ok(exchanges) = transcript::parse(&changed) else { continue };
-                for diagnosis in diagnoses(exchanges, &redactor) {
+                for diagnosis in diagnoses(exchanges, given_in(text), &redactor) {
                     assert!(diagnosis.failed.is_empty(), "{:?} failed on {changed}", diagnosis.failed);
                 }
             }
@@ -240,9 +247,9 @@ fn no_rule_panics_on_what_broke_off() {
     for rule in RULES {
         for example in rule.examples {
             let text = example.transcript;
-            for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)).step_by(3) {
+            for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)).step_by(7) {
                 let Some(Ok(exchanges)) = text.get(..end).map(transcript::parse) else { continue };
-                for diagnosis in diagnoses(exchanges, &redactor) {
+                for diagnosis in diagnoses(exchanges, given_in(text), &redactor) {
                     assert!(diagnosis.failed.is_empty(), "{:?} failed on {text}", diagnosis.failed);
                 }
             }

@@ -6,7 +6,9 @@
 //! Two more things are normal and need no recogniser: names in lower case over HTTP/2, where [`View::is_http2`] tells,
 //! and the absence of Authorization in a preflight and behind a redirect to another origin.
 
-use crate::auth::{DefectKind, NtlmStep, Scheme};
+use jiff::Timestamp;
+
+use crate::auth::{DefectKind, Detail, NtlmStep, Scheme};
 use crate::exchange::View;
 use crate::memory::{Accepted, Memory};
 
@@ -26,6 +28,8 @@ pub enum Normal {
     DigestNonceStale,
     /// The server asks for its own nonce in the DPoP proof (RFC 9449 8, 9).
     DpopNonceAsked,
+    /// A token was in use until its time ran out. Clients learn so from the first refusal, and renew it.
+    TokenRanOut,
     /// A client looks for OAuth metadata where it may be (RFC 8414 3, RFC 9728 3); not each place has it.
     Discovery,
     /// A preflight, which never carries credentials (Fetch, CORS-preflight request).
@@ -55,6 +59,7 @@ impl Normal {
             Self::NegotiateStep => "negotiate-step",
             Self::DigestNonceStale => "digest-nonce-stale",
             Self::DpopNonceAsked => "dpop-nonce-asked",
+            Self::TokenRanOut => "token-ran-out",
             Self::Discovery => "discovery",
             Self::Preflight => "preflight",
             Self::HealthProbe => "health-probe",
@@ -85,6 +90,9 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
     }
     if let Some(step) = step(view) {
         return Some(step);
+    }
+    if ran_out(view, memory) {
+        return Some(Normal::TokenRanOut);
     }
     let nothing_sent = view.offered().is_empty();
     let refused = view.is_refused();
@@ -153,6 +161,22 @@ fn step(view: &View<'_>) -> Option<Normal> {
         }
         _ => asks_for_dpop_nonce(view).then_some(Normal::DpopNonceAsked),
     }
+}
+
+/// How long after its end a token is refused for the first time, if a client uses it every now and then.
+const RAN_OUT_SECONDS: i64 = 600;
+
+/// Whether this is the first refusal of a token that was accepted here until it ended, by both clocks. The second one is
+/// a client that does not renew its token.
+fn ran_out(view: &View<'_>, memory: &Memory) -> bool {
+    let Some(offered) = view.main_credentials().filter(|_| view.status() == 401) else { return false };
+    let Detail::Jwt(jwt) = &offered.credentials.detail else { return false };
+    let exp = jwt.claims.as_ref().and_then(|claims| claims.exp?.timestamp());
+    let (Some(exp), Some(history)) = (exp, memory.history_here(view, offered.fingerprint)) else { return false };
+    let since = |time: Timestamp| time.as_second() - exp.as_second();
+    let is_over = |time: Timestamp| (0..=RAN_OUT_SECONDS).contains(&since(time));
+    let was_good = history.last_accepted.is_some_and(|accepted| since(accepted) <= 0);
+    was_good && history.refused_since.is_none() && is_over(view.server_time()) && is_over(view.exchange().time)
 }
 
 fn asks_for_dpop_nonce(view: &View<'_>) -> bool {

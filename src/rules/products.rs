@@ -1,19 +1,25 @@
 //! Gateways by what they write into answers and requests, and where in their configuration to look.
-//!
-//! Each entry names the document in which the directive is described.
 
-use crate::hops::{Change, Crossing, Difference, Message, NameCase};
+mod entries;
+
+use std::borrow::Cow;
+
+use super::{Finding, Severity};
+use crate::exchange::View;
+use crate::hops::{Change, Crossing, Difference, Message, NameCase, Value};
+use crate::wire::RawHead;
+use entries::{BEFORE, BEHIND, FIXES, MARKS, OWN_ANSWERS, OWN_TEXTS, REFUSED, REQUEST_MARKS, TEXT_MARKS};
 
 /// A gateway that can be told by what it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Product {
-    /// nginx, and the ingress controllers made of it.
+    /// nginx, and what is made of it.
     Nginx,
     /// Apache HTTP Server.
     Apache,
     /// HAProxy.
     Haproxy,
-    /// Envoy, and meshes made of it.
+    /// Envoy.
     Envoy,
     /// Caddy.
     Caddy,
@@ -33,8 +39,22 @@ pub enum Product {
     Cloudflare,
     /// Google's front ends.
     GoogleFrontEnd,
-    /// IIS with Application Request Routing.
+    /// IIS, alone or with Application Request Routing.
     Iis,
+    /// ingress-nginx, the ingress controller of Kubernetes that is made of nginx.
+    IngressNginx,
+    /// Istio, whose sidecars and gateways are Envoys.
+    Istio,
+    /// Apache APISIX.
+    Apisix,
+    /// Google's Identity-Aware Proxy.
+    IdentityAwareProxy,
+    /// oauth2-proxy.
+    Oauth2Proxy,
+    /// Azure App Service with its own authentication.
+    AzureAppService,
+    /// Azure's Application Gateway and Front Door.
+    AzureGateway,
 }
 
 /// What went wrong, as far as the place to look depends on it.
@@ -66,6 +86,12 @@ pub enum Topic {
     NameCase,
     /// Connections to the backend are shared between clients.
     Connections,
+    /// The head of the request is too large.
+    HeadSize,
+    /// A preflight is refused.
+    Preflight,
+    /// A program is sent to a login page.
+    LoginRedirect,
 }
 
 impl Product {
@@ -86,53 +112,16 @@ impl Product {
             Self::Cloudflare => "Cloudflare",
             Self::GoogleFrontEnd => "Google's front end",
             Self::Iis => "IIS",
+            Self::IngressNginx => "ingress-nginx",
+            Self::Istio => "Istio",
+            Self::Apisix => "APISIX",
+            Self::IdentityAwareProxy => "Identity-Aware Proxy",
+            Self::Oauth2Proxy => "oauth2-proxy",
+            Self::AzureAppService => "Azure App Service",
+            Self::AzureGateway => "Azure's gateway",
         }
     }
 }
-
-/// What a value has to begin with or hold, in lower case, to tell a product. An empty text takes any value.
-const MARKS: &[(&str, &str, Product)] = &[
-    ("server", "nginx", Product::Nginx),
-    ("server", "openresty", Product::Nginx),
-    ("server", "apache", Product::Apache),
-    ("server", "envoy", Product::Envoy),
-    ("server", "istio-envoy", Product::Envoy),
-    ("server", "caddy", Product::Caddy),
-    ("via", "caddy", Product::Caddy),
-    ("server", "kong", Product::Kong),
-    ("via", "kong", Product::Kong),
-    ("x-kong-proxy-latency", "", Product::Kong),
-    ("via", "varnish", Product::Varnish),
-    ("x-varnish", "", Product::Varnish),
-    ("server", "cloudfront", Product::CloudFront),
-    ("via", "cloudfront", Product::CloudFront),
-    ("x-amz-cf-id", "", Product::CloudFront),
-    ("x-amz-apigw-id", "", Product::ApiGateway),
-    ("apigw-requestid", "", Product::ApiGateway),
-    ("server", "awselb", Product::AwsLoadBalancer),
-    ("server", "cloudflare", Product::Cloudflare),
-    ("cf-ray", "", Product::Cloudflare),
-    ("via", "google", Product::GoogleFrontEnd),
-    ("server", "google frontend", Product::GoogleFrontEnd),
-    ("server", "microsoft-iis", Product::Iis),
-    ("x-powered-by", "arr/", Product::Iis),
-    ("x-envoy-upstream-service-time", "", Product::Envoy),
-];
-
-/// What only one product writes into the requests that it passes on, in some cases only together with another field.
-const REQUEST_MARKS: &[(&str, &str, Product, Option<&str>)] = &[
-    ("x-envoy-expected-rq-timeout-ms", "", Product::Envoy, None),
-    ("x-envoy-attempt-count", "", Product::Envoy, None),
-    ("x-envoy-external-address", "", Product::Envoy, None),
-    ("via", "caddy", Product::Caddy, None),
-    ("via", "kong", Product::Kong, None),
-    ("via", "varnish", Product::Varnish, None),
-    ("x-traefik-router", "", Product::Traefik, None),
-    ("cf-ray", "", Product::Cloudflare, None),
-    // https://doc.traefik.io/traefik/middlewares/http/headers/: it writes the port beside, which Apache does not.
-    ("x-forwarded-server", "", Product::Traefik, Some("x-forwarded-port")),
-    ("x-forwarded-server", "", Product::Apache, None),
-];
 
 /// Which product the hop is, with the field that says so.
 pub fn product(crossing: &Crossing<'_>) -> Option<(Product, String)> {
@@ -141,7 +130,7 @@ pub fn product(crossing: &Crossing<'_>) -> Option<(Product, String)> {
     let outer = crossing.outer.answer.as_ref();
     // What the backend writes itself says nothing about what is before it.
     let by_answer = outer.and_then(|outer| {
-        let own = |line: &&(&str, &str, Product)| answered.is_some_and(|inner| holds(&inner.message, line.0, line.1));
+        let own = |line: &&Mark| answered.is_some_and(|inner| holds(&inner.message, line.0, line.1));
         MARKS.iter().filter(|mark| !own(mark)).find_map(|mark| found(&outer.message, mark))
     });
     by_answer.or_else(|| {
@@ -153,26 +142,92 @@ pub fn product(crossing: &Crossing<'_>) -> Option<(Product, String)> {
     })
 }
 
-fn found(message: &Message, (name, word, product): &(&str, &str, Product)) -> Option<(Product, String)> {
+/// What is read of a message: the values of a field.
+trait Fields {
+    fn values(&self, name: &str) -> Vec<String>;
+}
+
+impl Fields for Message {
+    fn values(&self, name: &str) -> Vec<String> {
+        let lines = self.fields.iter().filter(|line| line.name.eq_ignore_ascii_case(name));
+        let values = lines.map(|line| match &line.value {
+            Value::Seen(secret) => String::from_utf8_lossy(secret.expose()).into_owned(),
+            Value::Shown(text) => text.clone(),
+            Value::Digest { .. } => String::new(),
+        });
+        values.collect()
+    }
+}
+
+impl Fields for RawHead {
+    fn values(&self, name: &str) -> Vec<String> {
+        let lines = self.fields().filter(|field| field.is(name));
+        lines.map(|field| String::from_utf8_lossy(field.value).into_owned()).collect()
+    }
+}
+
+fn found(message: &impl Fields, (name, word, product): &Mark) -> Option<(Product, String)> {
     let text = value_of(message, name, word)?;
     let shown: String = text.chars().filter(|char| (' '..='~').contains(char)).take(40).collect();
-    let said = if word.is_empty() { format!("it writes {name}") } else { format!("{name}: {shown}") };
+    let said = match *name {
+        // Of a cookie its name is enough, and all that may be told.
+        "set-cookie" => format!("it sets a cookie like {word}"),
+        // What a challenge says is told elsewhere.
+        "www-authenticate" => format!("its challenge names {word}"),
+        _ if word.is_empty() => format!("it writes {name}"),
+        "server" | "via" | "x-powered-by" => format!("{name}: {shown}"),
+        _ => format!("it writes {name}"),
+    };
     Some((*product, said))
 }
 
-fn holds(message: &Message, name: &str, word: &str) -> bool {
+fn holds(message: &impl Fields, name: &str, word: &str) -> bool {
     value_of(message, name, word).is_some()
 }
 
-fn value_of(message: &Message, name: &str, word: &str) -> Option<String> {
-    message.fields.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).find_map(|line| {
-        let text = match &line.value {
-            crate::hops::Value::Seen(secret) => String::from_utf8_lossy(secret.expose()).into_owned(),
-            crate::hops::Value::Shown(text) => text.clone(),
-            crate::hops::Value::Digest { .. } => String::new(),
-        };
-        text.to_ascii_lowercase().contains(word).then_some(text)
-    })
+fn value_of(message: &impl Fields, name: &str, word: &str) -> Option<String> {
+    message.values(name).into_iter().find(|text| text.to_ascii_lowercase().contains(word))
+}
+
+/// Adds to a finding of one tap where to look in the product that shows itself, if there is such a place.
+pub fn advise(finding: &mut Finding, view: &View<'_>) {
+    if finding.severity < Severity::Warning {
+        return;
+    }
+    let Some((advice, product, said)) = advice(finding.rule.name, view) else { return };
+    // A finding that was placed at a hop has its own advice, by what two taps saw.
+    if !finding.fix.contains(advice) {
+        let name = product.name();
+        finding.fix = Cow::Owned(format!("{} Here is {name} ({said}). {advice}", finding.fix));
+    }
+}
+
+fn advice(rule: &str, view: &View<'_>) -> Option<(&'static str, Product, String)> {
+    let topic = |table: &[(&str, Topic)]| table.iter().find(|(name, _)| *name == rule).map(|(_, topic)| *topic);
+    let with = |(product, said): (Product, String), topic| Some((fix(product, topic)?, product, said));
+    let answer = view.response().map(|response| &response.head);
+    if let (Some(answer), Some(topic)) = (answer, topic(BEHIND)) {
+        let by_field = MARKS.iter().find_map(|mark| found(answer, mark));
+        return with(by_field.or_else(|| by_text(view, TEXT_MARKS))?, topic);
+    }
+    if REFUSED.contains(&rule)
+        && let Some(by) = answer.and_then(|answer| {
+            OWN_ANSWERS.iter().find_map(|mark| found(answer, mark)).or_else(|| by_text(view, OWN_TEXTS))
+        })
+    {
+        return with(by, Topic::Refusal);
+    }
+    let request = view.request();
+    let marks = REQUEST_MARKS.iter().filter(|mark| mark.3.is_none_or(|other| holds(request, other, "")));
+    let before =
+        |topic| marks.filter_map(|mark| found(request, &(mark.0, mark.1, mark.2))).find_map(|by| with(by, topic));
+    topic(BEFORE).and_then(before)
+}
+
+fn by_text(view: &View<'_>, marks: &[(&str, Product)]) -> Option<(Product, String)> {
+    let text = view.error_text()?.to_ascii_lowercase();
+    let (_, product) = marks.iter().find(|(word, _)| text.contains(word))?;
+    Some((*product, "by the text of the answer".to_owned()))
 }
 
 /// Which kind of proxy spells all names so.
@@ -198,311 +253,11 @@ pub fn fix(product: Product, topic: Topic) -> Option<&'static str> {
     FIXES.iter().find(|(known, about, ..)| (*known, *about) == (product, topic)).map(|(.., text, _)| *text)
 }
 
-type Fix = (Product, Topic, &'static str, &'static str);
+/// The name of a field, what its value holds, in lower case, and the product that writes it.
+type Mark = (&'static str, &'static str, Product);
 
-/// Directives to look for, each with the document that describes it.
-const FIXES: &[Fix] = &[
-    (
-        Product::Nginx,
-        Topic::FieldRemoved,
-        "nginx forwards this header unless told not to. In the location that proxies to the backend, look for `proxy_set_header … \"\";` with its name or `proxy_pass_request_headers off;`, and delete it. A location with a proxy_set_header of its own inherits none from above.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header",
-    ),
-    (
-        Product::Nginx,
-        Topic::FieldChanged,
-        "In the location that proxies to the backend, look for `proxy_set_header` with the header's name. To pass the client's own value on, delete the line.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header",
-    ),
-    (
-        Product::Nginx,
-        Topic::Underscore,
-        "nginx drops names with an underscore. Write the name with dashes, or set `underscores_in_headers on;` in the server block.",
-        "https://nginx.org/en/docs/http/ngx_http_core_module.html#underscores_in_headers",
-    ),
-    (
-        Product::Nginx,
-        Topic::Challenge,
-        "Look for `proxy_hide_header WWW-Authenticate;` and delete it; for `error_page 401` with `proxy_intercept_errors on;`, which replaces the backend's answer with its header fields; and for `add_header` and `auth_basic`, which write challenges of their own.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_hide_header",
-    ),
-    (
-        Product::Nginx,
-        Topic::Status,
-        "Look for `error_page` with this status and for `proxy_intercept_errors on;`: together they replace the backend's answer.",
-        "https://nginx.org/en/docs/http/ngx_http_core_module.html#error_page",
-    ),
-    (
-        Product::Nginx,
-        Topic::Host,
-        "nginx sets Host to the name in proxy_pass. Set `proxy_set_header Host $http_host;` to pass the client's own on, with its port.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header",
-    ),
-    (
-        Product::Nginx,
-        Topic::Target,
-        "With a path behind the host in `proxy_pass`, nginx replaces the location's prefix by it and normalises the rest. Leave the path out, to pass the target on as it came. Look for `rewrite` and `set $args` as well.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_pass",
-    ),
-    (
-        Product::Nginx,
-        Topic::Refusal,
-        "Look in the location for `auth_basic`, `auth_request`, `auth_jwt`, `deny`, `satisfy` and `return 401;`.",
-        "https://nginx.org/en/docs/http/ngx_http_auth_request_module.html",
-    ),
-    (
-        Product::Nginx,
-        Topic::OwnCredentials,
-        "nginx passes the Authorization that `auth_basic` has checked on to the backend. Set `proxy_set_header Authorization \"\";` if the backend needs none, or its own value.",
-        "https://nginx.org/en/docs/http/ngx_http_auth_basic_module.html",
-    ),
-    (
-        Product::Nginx,
-        Topic::Cache,
-        "Look for `proxy_cache_valid` with 401, 403 or `any`, and leave these out; and put `$http_authorization` into `proxy_cache_key` or `proxy_cache_bypass`.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_cache_valid",
-    ),
-    (
-        Product::Nginx,
-        Topic::Forwarded,
-        "Set `proxy_set_header X-Forwarded-Proto $scheme;`, `proxy_set_header X-Forwarded-Host $http_host;` and `proxy_set_header Host $http_host;`, and have the application trust them.",
-        "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header",
-    ),
-    (
-        Product::Nginx,
-        Topic::Connections,
-        "nginx ends its connection to the backend behind each answer or, with `keepalive` in the upstream block, shares it between clients. NTLM needs one of its own for each: the `ntlm` directive of the commercial version does that. Else use a scheme that authenticates each request.",
-        "https://nginx.org/en/docs/http/ngx_http_upstream_module.html#ntlm",
-    ),
-    (
-        Product::Apache,
-        Topic::FieldRemoved,
-        "Look for `RequestHeader unset` or `RequestHeader edit` with the header's name. To a CGI or FastCGI backend Authorization goes on with `CGIPassAuth On` alone.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_headers.html#requestheader",
-    ),
-    (
-        Product::Apache,
-        Topic::FieldChanged,
-        "Look for `RequestHeader set`, `add`, `append` and `edit` with the header's name.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_headers.html#requestheader",
-    ),
-    (
-        Product::Apache,
-        Topic::Underscore,
-        "Write the header's name with dashes: Apache 2.4 drops names that are no plain tokens for CGI, since underscores could stand for dashes.",
-        "https://httpd.apache.org/docs/2.4/env.html",
-    ),
-    (
-        Product::Apache,
-        Topic::Challenge,
-        "Look for `Header unset WWW-Authenticate` and `Header edit`, and for `ProxyErrorOverride On`, which replaces the backend's refusals.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_headers.html#header",
-    ),
-    (
-        Product::Apache,
-        Topic::Status,
-        "Look for `ProxyErrorOverride On` with `ErrorDocument`, and for `RewriteRule` with `R=`.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_proxy.html#proxyerroroverride",
-    ),
-    (
-        Product::Apache,
-        Topic::Host,
-        "Set `ProxyPreserveHost On` to pass the client's Host on.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_proxy.html#proxypreservehost",
-    ),
-    (
-        Product::Apache,
-        Topic::Target,
-        "Look at the paths in `ProxyPass` and at `RewriteRule`; with `nocanon`, ProxyPass leaves the path as it came.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_proxy.html#proxypass",
-    ),
-    (
-        Product::Apache,
-        Topic::Refusal,
-        "Look for `Require`, `AuthType` and `<Limit>` in the location that proxies.",
-        "https://httpd.apache.org/docs/2.4/howto/auth.html",
-    ),
-    (
-        Product::Apache,
-        Topic::OwnCredentials,
-        "Apache passes the Authorization that it has checked on. Set `RequestHeader unset Authorization` in the location if the backend needs none.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_headers.html#requestheader",
-    ),
-    (
-        Product::Apache,
-        Topic::Forwarded,
-        "Set `RequestHeader set X-Forwarded-Proto expr=%{REQUEST_SCHEME}` and `ProxyPreserveHost On`, and have the application trust them.",
-        "https://httpd.apache.org/docs/2.4/mod/mod_proxy.html#x-headers",
-    ),
-    (
-        Product::Haproxy,
-        Topic::FieldRemoved,
-        "Look for `http-request del-header` and `http-request replace-header` with the header's name, in the frontend, the backend and the defaults.",
-        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-request%20del-header",
-    ),
-    (
-        Product::Haproxy,
-        Topic::FieldChanged,
-        "Look for `http-request set-header`, `add-header`, `replace-header` and `replace-value` with the header's name.",
-        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-request%20set-header",
-    ),
-    (
-        Product::Haproxy,
-        Topic::Challenge,
-        "Look for `http-response del-header`, `replace-header` and `set-header` with WWW-Authenticate, and for `http-error` and `http-response return`, which answer in the backend's place.",
-        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-response%20del-header",
-    ),
-    (
-        Product::Haproxy,
-        Topic::Status,
-        "Look for `http-response set-status` and `http-response return`.",
-        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-response%20set-status",
-    ),
-    (
-        Product::Haproxy,
-        Topic::OwnCredentials,
-        "HAProxy passes the Authorization that `http-request auth` has checked on. Put `http-request del-header Authorization` behind it if the backend needs none.",
-        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-request%20auth",
-    ),
-    (
-        Product::Haproxy,
-        Topic::NameCase,
-        "HAProxy writes names in lower case. `h1-case-adjust` in the global section with `option h1-case-adjust-bogus-server` brings a spelling back for a backend that can't do without.",
-        "https://docs.haproxy.org/2.6/configuration.html#3.1-h1-case-adjust",
-    ),
-    (
-        Product::Haproxy,
-        Topic::Connections,
-        "`option http-server-close` and `option httpclose` end the connection behind each answer: for a backend that authenticates connections set `option http-keep-alive`, and `http-reuse never` where they are shared.",
-        "https://docs.haproxy.org/2.6/configuration.html#4.2-http-reuse",
-    ),
-    (
-        Product::Envoy,
-        Topic::FieldRemoved,
-        "Look for `request_headers_to_remove` in the route, and for `jwt_authn`, which takes the token off unless `forward: true` is set for the provider. In Istio it is `forwardOriginalToken: true` in the RequestAuthentication.",
-        "https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/jwt_authn/v3/config.proto",
-    ),
-    (
-        Product::Envoy,
-        Topic::FieldChanged,
-        "Look for `request_headers_to_add` with `OVERWRITE_IF_EXISTS_OR_ADD` or `APPEND_IF_EXISTS_OR_ADD` in route, virtual host and listener, for filters in Lua, and at what an `ext_authz` service adds in `allowed_upstream_headers`.",
-        "https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers",
-    ),
-    (
-        Product::Envoy,
-        Topic::Challenge,
-        "Look for `response_headers_to_remove` in route, virtual host and listener, for filters in Lua or `header_mutation`, and for `ext_authz`, `jwt_authn` and `oauth2`, which refuse in the backend's place.",
-        "https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto",
-    ),
-    (
-        Product::Envoy,
-        Topic::Refusal,
-        "Look at the filters before the router: `jwt_authn`, `ext_authz`, `rbac`, `basic_auth`, `oauth2`. The response flags in Envoy's access log say which one refused (`UAEX` is ext_authz).",
-        "https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage",
-    ),
-    (
-        Product::Envoy,
-        Topic::Host,
-        "Look for `host_rewrite_literal`, `auto_host_rewrite` and `host_rewrite_header` in the route.",
-        "https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto",
-    ),
-    (
-        Product::Envoy,
-        Topic::Target,
-        "Look for `prefix_rewrite`, `regex_rewrite`, `normalize_path` and `merge_slashes`.",
-        "https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto",
-    ),
-    (
-        Product::Envoy,
-        Topic::NameCase,
-        "Envoy writes names in lower case. For HTTP/1 `header_key_format` with `preserve_case` in both the listener's and the cluster's protocol options keeps the spelling.",
-        "https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/header_casing",
-    ),
-    (
-        Product::Caddy,
-        Topic::FieldRemoved,
-        "Look for `header_up -NAME` in reverse_proxy and for `request_header -NAME`.",
-        "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#headers",
-    ),
-    (
-        Product::Caddy,
-        Topic::FieldChanged,
-        "Look for `header_up` in reverse_proxy, for `request_header` and for `copy_headers` in forward_auth, with the header's name.",
-        "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#headers",
-    ),
-    (
-        Product::Caddy,
-        Topic::Challenge,
-        "Look for `header_down` in reverse_proxy, for `header -WWW-Authenticate`, and for `handle_response`, which answers in the backend's place.",
-        "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#intercepting-responses",
-    ),
-    (
-        Product::Caddy,
-        Topic::Status,
-        "Look for `handle_response` and `replace_status` in reverse_proxy, and for `handle_errors`.",
-        "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#intercepting-responses",
-    ),
-    (
-        Product::Caddy,
-        Topic::Host,
-        "Look for `header_up Host` in reverse_proxy; without it Caddy passes the client's Host on.",
-        "https://caddyserver.com/docs/caddyfile/directives/reverse_proxy#defaults",
-    ),
-    (
-        Product::Caddy,
-        Topic::Target,
-        "Look for `uri strip_prefix`, `uri replace`, `handle_path`, which takes its own prefix off, and `rewrite`, which may stand in reverse_proxy as well.",
-        "https://caddyserver.com/docs/caddyfile/directives/uri",
-    ),
-    (
-        Product::Caddy,
-        Topic::Refusal,
-        "Look for `basic_auth` (`basicauth` in older versions), `forward_auth` and `respond 401`.",
-        "https://caddyserver.com/docs/caddyfile/directives/basic_auth",
-    ),
-    (
-        Product::Caddy,
-        Topic::OwnCredentials,
-        "Caddy passes the Authorization that `basic_auth` has checked on. Set `header_up -Authorization` in reverse_proxy if the backend needs none.",
-        "https://caddyserver.com/docs/caddyfile/directives/basic_auth",
-    ),
-    (
-        Product::Caddy,
-        Topic::NameCase,
-        "Caddy, like all that is made with Go's net/http, writes names in Title-Case, and has no setting for it.",
-        "https://pkg.go.dev/net/http#CanonicalHeaderKey",
-    ),
-    (
-        Product::Traefik,
-        Topic::FieldRemoved,
-        "Look at the middlewares of the router: `headers.customRequestHeaders` with an empty value removes a header, and `basicAuth` and `digestAuth` do with `removeHeader: true`.",
-        "https://doc.traefik.io/traefik/middlewares/http/headers/",
-    ),
-    (
-        Product::Kong,
-        Topic::FieldRemoved,
-        "Look at the plugins of the route: `hide_credentials` of the auth plugins and `remove.headers` of request-transformer.",
-        "https://docs.konghq.com/hub/kong-inc/request-transformer/",
-    ),
-    (
-        Product::CloudFront,
-        Topic::FieldRemoved,
-        "CloudFront drops Authorization unless the behaviour's origin request policy or cache policy includes it, such as AllViewer.",
-        "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/add-origin-custom-headers.html",
-    ),
-    (
-        Product::ApiGateway,
-        Topic::Challenge,
-        "REST APIs rename WWW-Authenticate to x-amzn-Remapped-WWW-Authenticate. Refuse in a Lambda authorizer and set `gatewayresponse.header.WWW-Authenticate` in the gateway response.",
-        "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html",
-    ),
-    (
-        Product::AwsLoadBalancer,
-        Topic::Underscore,
-        "The load balancer drops names with other characters than letters, digits and dashes while `routing.http.drop_invalid_header_fields.enabled` is set.",
-        "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html",
-    ),
-];
+/// Where to look in a product in some matter, and the document that says so.
+type Fix = (Product, Topic, &'static str, &'static str);
 
 #[cfg(test)]
 mod tests {
@@ -545,6 +300,89 @@ mod tests {
             assert!(seen.insert((product, topic)), "{product:?} {topic:?}");
             assert!(text.ends_with(['.', '`']) && text.len() < 400, "{text}");
             assert!(source.starts_with("https://"), "{source}");
+        }
+    }
+
+    /// The fixes of all findings on that exchange.
+    fn fix_of(text: &str) -> String {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"products"), []);
+        let exchange = transcript::parse(text).unwrap().remove(0);
+        let diagnosis = Diagnoser::default().diagnose(&View::new(&exchange, &redactor));
+        diagnosis.findings.iter().map(|finding| finding.fix.as_ref()).collect::<Vec<_>>().join("\n")
+    }
+
+    const SENT: &str = "> GET /orders HTTP/1.1\n> Host: api.example\n> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA\n";
+
+    #[test]
+    fn one_tap_names_the_directive_of_the_product_that_shows_itself() {
+        let lost = "< Content-Type: application/json\n<\n< {\"message\":\"no credentials provided\"}\n";
+        let refused = format!("{SENT}< HTTP/1.1 401 Unauthorized\n< WWW-Authenticate: Bearer realm=\"orders\"\n");
+        for (text, words) in [
+            (
+                format!("{refused}< Server: nginx/1.25.3\n{lost}"),
+                "Here is nginx (server: nginx/1.25.3). nginx forwards",
+            ),
+            (
+                format!("{refused}< Server: istio-envoy\n{lost}"),
+                "Here is Istio (server: istio-envoy). Set `forwardOriginal",
+            ),
+            (format!("{refused}< Via: 1.1 abc.cloudfront.net (CloudFront)\n{lost}"), "CloudFront drops Authorization"),
+            (format!("{refused}< Server: awselb/2.0\n"), "`authenticate-oidc`"),
+            (format!("{refused}< X-Goog-IAP-Generated-Response: true\n"), "`roles/iap.httpsResourceAccessor`"),
+            (
+                "> GET /orders HTTP/1.1\n> Host: api.example\n< HTTP/1.1 401 Unauthorized\n< Server: Microsoft-IIS/10.0\n".to_owned(),
+                "`existingResponse=\"PassThrough\"`",
+            ),
+        ] {
+            let fix = fix_of(&text);
+            assert!(fix.contains(words) && !fix.contains("3f1c"), "{words} is not in {fix}\n{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_cookie_its_name_alone_is_told() {
+        let text = format!("{SENT}< HTTP/1.1 401 x\n< Set-Cookie: AWSALB=3f1c9a; Path=/\n");
+        let exchange = transcript::parse(&text).unwrap().remove(0);
+        let answer = exchange.response.seen().map(|response| &response.head).unwrap();
+        let told = MARKS.iter().find_map(|mark| found(answer, mark));
+        assert_eq!(told, Some((Product::AwsLoadBalancer, "it sets a cookie like awsalb".to_owned())));
+    }
+
+    #[test]
+    fn a_gateway_before_the_tap_may_have_taken_credentials_off() {
+        let told = "> GET /orders HTTP/1.1\n> Host: api.example\n> X-Forwarded-Scheme: https\n> X-Scheme: https\n\
+             < HTTP/1.1 403 Forbidden\n< Content-Type: application/json\n<\n< {\"detail\":\"Authentication credentials were not provided.\"}\n";
+        assert!(fix_of(told).contains("Here is ingress-nginx"), "{}", fix_of(told));
+        let untold = told.replace("> X-Scheme: https\n", "");
+        assert!(!fix_of(&untold).contains("Here is"), "{}", fix_of(&untold));
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_product_that_does_not_show_itself() {
+        let plain = format!("{SENT}< HTTP/1.1 401 Unauthorized\n");
+        assert!(!fix_of(&plain).contains("Here is"));
+        // It shows itself, and nothing in its configuration has to do with it.
+        let password =
+            format!("{SENT}< HTTP/1.1 401 Unauthorized\n< Server: nginx\n< WWW-Authenticate: Bearer realm=\"o\"\n");
+        assert!(!fix_of(&password).contains("Here is"), "{}", fix_of(&password));
+    }
+
+    #[test]
+    fn what_is_said_about_rules_is_about_rules_that_are_there() {
+        for name in BEHIND.iter().chain(BEFORE).map(|(name, _)| *name).chain(REFUSED.iter().copied()) {
+            assert!(crate::rules::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_product_has_a_mark_and_a_fix() {
+        let by_field = MARKS.iter().map(|mark| mark.2).chain(REQUEST_MARKS.iter().map(|mark| mark.2));
+        let marked: HashSet<Product> = by_field.chain(TEXT_MARKS.iter().map(|mark| mark.1)).collect();
+        let fixed: HashSet<Product> = FIXES.iter().map(|fix| fix.0).collect();
+        assert_eq!(marked, fixed);
+        for (name, word, _) in MARKS.iter().chain(OWN_ANSWERS) {
+            assert_eq!(name.to_ascii_lowercase(), *name);
+            assert_eq!(word.to_ascii_lowercase(), *word);
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod process;
 pub mod record;
 pub mod servers;
 pub mod tap;
+pub mod tools;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

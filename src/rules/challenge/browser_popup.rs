@@ -56,7 +56,9 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     });
     // With a password of the script's own there is another cause to look for first.
     let is_bare = view.authorization().is_none();
-    if view.status() != 401 || !is_script || !is_own || !is_asked || !is_bare {
+    // A browser that fetches a manifest without credentials does not ask for any either.
+    let is_manifest = normal::is_manifest(view);
+    if view.status() != 401 || !is_script || !is_own || !is_asked || !is_bare || is_manifest {
         return None;
     }
     let summary = "a script asked, and for this challenge the browser shows its own login prompt";

@@ -21,7 +21,7 @@ pub static RULE: Rule = Rule {
     fix: "Keep the connection open through the handshake, and have the gateway use one connection to the backend for each \
           connection of a client.",
     spec: &[NTLM_OVER_HTTP, Spec::rfc(4559, "6")],
-    supersedes: &["credentials-rejected", "known-error-text", "refusal-origin"],
+    supersedes: &["credentials-rejected", "handshake-step", "known-error-text", "refusal-origin"],
     examples: &[
         Example::fires("the server closes behind its challenge", CLOSED),
         Example::fires("the last message takes another connection to the backend", SWITCHED),

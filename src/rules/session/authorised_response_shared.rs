@@ -1,7 +1,7 @@
 //! What was made for one who logged in comes out of a cache for others.
 
 use crate::exchange::View;
-use crate::memory::{Given, Memory};
+use crate::memory::{Handed, Memory};
 use crate::rules::evidence::{clock, with_field, with_named, with_sent};
 use crate::rules::session::cached_refusal::mark_of_cache;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
@@ -72,7 +72,7 @@ fn served(view: &View<'_>, memory: &Memory) -> Option<Finding> {
 }
 
 /// Whether this answer is the one that was given then: by its entity tag, or by its age.
-fn is_that(view: &View<'_>, memory: &Memory, given: &Given) -> bool {
+fn is_that(view: &View<'_>, memory: &Memory, given: &Handed) -> bool {
     let etag = memory.etag(view);
     if etag.is_some() && etag == given.etag {
         return true;

@@ -1,6 +1,7 @@
 //! A DPoP proof for another URL than the one that the server takes for its own.
 
 use super::dpop::{Proven, refused};
+use super::dpop_proof_invalid;
 use crate::exchange::View;
 use crate::exchange::view::path_of;
 use crate::memory::Memory;
@@ -25,6 +26,8 @@ pub static RULE: Rule = Rule {
         Example::fires("another host", HOST),
         Example::fires("https before a gateway, http behind it", SCHEME),
         Example::fires("the tap itself sets another host", TAP),
+        Example::fires("not the public URL that was given", PRIVATE),
+        Example::fires("the public URL that was given, which the server does not know", PUBLIC),
         Example::quiet("a default port and capitals in the host", SAME),
         Example::quiet("the gateway tells the public URL", TOLD),
     ],
@@ -43,6 +46,9 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let host = view.authority().map(|host| without_default_port(&host, &scheme))?;
     // Servers that compare with a URL of their settings do not look at what arrived.
     let certainty = if proven.is_blamed { Certainty::Certain } else { Certainty::Likely };
+    if let Some(public) = memory.given().public_url.as_deref() {
+        return by_public_url(view, &proven, htu, public, certainty);
+    }
     let is_told = |name: &str, wanted: &str| {
         view.request().value(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted.as_bytes()))
     };
@@ -72,7 +78,50 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     if !proven.is_blamed || path != own || view.request().has("forwarded") {
         return None;
     }
+    // Where this token was accepted before, the server saw the same scheme. A proof that was sent twice is refused for that.
+    let history = view.main_credentials().and_then(|offered| memory.history_here(view, offered.fingerprint));
+    let has_worked = history.is_some_and(|history| history.last_accepted.is_some());
+    // What is certainly wrong with the proof is why it was refused.
+    let others = dpop_proof_invalid::RULE.check.exchange();
+    let is_explained =
+        others.is_some_and(|check| check(view, memory).iter().any(|finding| finding.certainty == Certainty::Certain));
+    if has_worked || is_explained || memory.proof_sent_before(view).is_some() {
+        return None;
+    }
     by_scheme(view, &proven, &scheme)
+}
+
+/// The operator said under which URL clients reach the server, so that nothing has to be guessed.
+fn by_public_url(
+    view: &View<'_>,
+    proven: &Proven<'_>,
+    htu: &str,
+    public: &str,
+    certainty: Certainty,
+) -> Option<Finding> {
+    let prefix = path_of(public.as_bytes());
+    let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+    let own = path_or_root(path_of(view.target()));
+    let path = path_or_root(path_of(htu.as_bytes()));
+    let is_same_path = path == own || path == [prefix, &own].concat();
+    let shown = |found: Finding| show(found, view, proven).because(clip(&format!("given: --public-url {public}")));
+    if origin_of(htu)? != origin_of(public)? {
+        let summary = "the DPoP proof is for another host or scheme than the public URL that was given";
+        return Some(shown(RULE.found(certainty, summary)).at(At::Client));
+    }
+    if !is_same_path {
+        return Some(shown(RULE.found(certainty, "the DPoP proof is for another path than the request has")));
+    }
+    let (scheme, authority) = origin_of(htu)?;
+    let arrives = view.exchange().edits.iter().find(|edit| edit.what == "host").map(|edit| edit.to.to_string());
+    let arrives = without_default_port(&arrives.or_else(|| view.authority())?, &scheme);
+    let is_tls = view.exchange().upstream.tls.is_some();
+    // What the server sees otherwise, and takes its word that the proof is the reason.
+    if !proven.is_blamed || (arrives == authority && (scheme == "https") == is_tls && path == own) {
+        return None;
+    }
+    let summary = "the DPoP proof is for the public URL, as it should be, and the server sees another one";
+    Some(shown(RULE.found(Certainty::Likely, summary)).at(At::Backend))
 }
 
 /// The client asked over TLS, and the server gets plain HTTP and is not told.
@@ -169,4 +218,24 @@ const TOLD: &str = r#"> GET /orders HTTP/1.1
 > Authorization: DPoP Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU
 > DPoP: {jwt {"typ":"dpop+jwt","alg":"ES256","jwk":{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}} {"jti":"e1j3V_bKic8-LAEB","htm":"GET","htu":"https://api.example/orders","iat":1795521600,"ath":"fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"}}
 < HTTP/1.1 200 OK
+"#;
+
+const PRIVATE: &str = r#"* given public-url https://api.example/shop
+> GET /orders HTTP/1.1
+> Host: orders.internal
+> X-Forwarded-Proto: https
+> Authorization: DPoP Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU
+> DPoP: {jwt {"typ":"dpop+jwt","alg":"ES256","jwk":{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}} {"jti":"e1j3V_bKic8-LAEB","htm":"GET","htu":"http://orders.internal/orders","iat":1795521600,"ath":"fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"}}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: DPoP error="invalid_dpop_proof", algs="ES256"
+"#;
+
+const PUBLIC: &str = r#"* given public-url https://api.example/shop
+> GET /orders HTTP/1.1
+> Host: orders.internal
+> X-Forwarded-Proto: https
+> Authorization: DPoP Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU
+> DPoP: {jwt {"typ":"dpop+jwt","alg":"ES256","jwk":{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}} {"jti":"e1j3V_bKic8-LAEB","htm":"GET","htu":"https://api.example/shop/orders","iat":1795521600,"ath":"fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"}}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: DPoP error="invalid_dpop_proof", algs="ES256"
 "#;

@@ -1,6 +1,7 @@
 //! A temporary key of AWS without the session token that goes with it.
 
 use super::aws::{self, signed};
+use crate::auth::Placeholder;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
@@ -44,9 +45,12 @@ const SAID: [&str; 4] = [
 ];
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
-    let Some(signed) = signed(view).filter(|signed| signed.is_temporary && !signed.has_session_token) else {
+    let Some(signed) = signed(view).filter(|signed| signed.is_temporary) else { return Vec::new() };
+    // A program that has none may still write the field.
+    let stands_for_none = view.request().value("x-amz-security-token").and_then(Placeholder::recognise);
+    if signed.has_session_token && stands_for_none.is_none() {
         return Vec::new();
-    };
+    }
     if !aws::is_refused(view) {
         return Vec::new();
     }
@@ -56,9 +60,17 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         (Some(_), true) => Certainty::Certain,
         _ => Certainty::Likely,
     };
-    let summary = "the key is a temporary one (ASIA…), and its session token is not in the request";
+    let summary = match stands_for_none {
+        Some(_) => "the key is a temporary one (ASIA…), and a placeholder stands where its session token belongs",
+        None => "the key is a temporary one (ASIA…), and its session token is not in the request",
+    };
     let found = aws::show(RULE.found(certainty, summary).at(At::Client), view, &signed, said);
-    vec![found.because("request: X-Amz-Security-Token is neither in a header nor in the query")]
+    vec![match stands_for_none {
+        Some(placeholder) => {
+            found.because(format!("request: X-Amz-Security-Token is a placeholder ({})", placeholder.id()))
+        }
+        None => found.because("request: X-Amz-Security-Token is neither in a header nor in the query"),
+    }]
 }
 
 const S3: &str = r#"> GET /a.txt HTTP/1.1

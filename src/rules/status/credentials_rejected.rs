@@ -1,8 +1,9 @@
 //! Everything looks right, and the answer is still no: then it is the credential itself.
 
 use super::not_an_auth_failure::other_reason;
-use crate::auth::{DefectKind, Detail, NtlmStep, Scheme};
+use crate::auth::{Checked, DefectKind, Detail, Jwt, NtlmStep, Scheme};
 use crate::exchange::View;
+use crate::exchange::given::Given;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{called, clip, clock, with_answer, with_credentials};
@@ -150,7 +151,7 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     }
     let found = if is_about_rights(view) { rights(view, offered) } else { refused(view, offered, memory) };
     let found = with_answer(with_credentials(found.header(&offered.name), view, offered), view);
-    let found = ruled_out(with_words(found, view), view, offered);
+    let found = ruled_out(with_words(found, view), view, offered, memory);
     vec![told_by_history(found, view, offered, memory)]
 }
 
@@ -267,7 +268,7 @@ fn with_words(found: Finding, view: &View<'_>) -> Finding {
 }
 
 /// What was looked at and is not the cause, since that is half of the work.
-fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
+fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered, memory: &Memory) -> Finding {
     let scheme = offered.credentials.scheme.as_ref();
     let mut challenges = view.challenges(view.status() == 407);
     if let Some(asked) = challenges.find(|challenge| Some(&challenge.scheme) == scheme) {
@@ -289,6 +290,9 @@ fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered) -> Finding 
             found = found.because(format!("the time: exp was {late} s before the answer; servers allow some leeway"));
         }
     }
+    if let Detail::Jwt(jwt) = &offered.credentials.detail {
+        found = by_given(view, offered, jwt, memory.given()).into_iter().fold(found, Finding::because);
+    }
     if let Some(date) = view.response_date() {
         let apart = (date.as_second() - view.exchange().time.as_second()).abs();
         if apart <= 5 {
@@ -296,6 +300,22 @@ fn ruled_out(mut found: Finding, view: &View<'_>, offered: &Offered) -> Finding 
         }
     }
     found
+}
+
+/// What holds of a token by what the operator gave.
+fn by_given(view: &View<'_>, offered: &Offered, jwt: &Jwt, given: &Given) -> Vec<String> {
+    let claims = jwt.claims.as_ref();
+    let mut holds = Vec::new();
+    if let Some(Checked::Fits { .. }) = view.check_signature(offered, jwt, given) {
+        holds.push("not the signature: it fits a key that was given".to_owned());
+    }
+    if given.trusts(claims.and_then(|claims| claims.iss.as_deref())) == Some(true) {
+        holds.push("not the issuer: it is the one that was given".to_owned());
+    }
+    if claims.and_then(|claims| given.is_meant(&claims.aud)) == Some(true) {
+        holds.push("not the audience: it is the one that was given".to_owned());
+    }
+    holds
 }
 
 /// What can be said of how the credentials are written; grave defects have rules of their own.

@@ -52,6 +52,9 @@ const GONE: &str = r#"> GET /orders HTTP/1.1
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     let Outcome::UpstreamFailed(failure) = &view.exchange().outcome else { return Vec::new() };
+    if view.request().start_line().starts_with(TLS_HANDSHAKE) {
+        return vec![tls_to_plain_port(view)];
+    }
     let found = RULE.found(Certainty::Certain, failure.step.text()).at(At::Backend);
     let found = found.because(format!("step: {}", failure.step.id()));
     let found = match failure.reason.is_empty() {
@@ -64,6 +67,17 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         None => found.because("response: none"),
     };
     vec![found.fix(fix(failure.step, &failure.reason, view.response().is_some()))]
+}
+
+/// How a TLS connection begins (RFC 8446 5.1).
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
+
+/// Clients of container registries try TLS first and go on without it, so that it may be as it should be.
+fn tls_to_plain_port(view: &View<'_>) -> Finding {
+    let found = RULE.found(Certainty::Certain, "the client spoke TLS, and this port speaks plain HTTP");
+    let found = found.severity(Severity::Info).at(At::Client).because("request: begins like a handshake of TLS");
+    let found = found.because(format!("upstream: {}", clip(&view.exchange().tap.upstream_url)));
+    found.fix("Let the client ask for http:// here, or start the tap with `--tls`.")
 }
 
 /// What to do; `answered` is whether the head of the answer had come.
@@ -104,6 +118,19 @@ fn fix(step: Step, reason: &str, answered: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+
+    #[test]
+    fn tls_to_a_plain_port_is_not_the_upstreams_fault() {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let text = "> \u{16}\u{3}\u{1} x HTTP/1.1\n> Host: a\n* outcome upstream-failed closed\n";
+        let exchange = transcript::parse(text).unwrap().remove(0);
+        let found = check(&View::new(&exchange, &redactor), &Memory::default());
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].severity, &found[0].at), (Severity::Info, &At::Client));
+    }
 
     #[test]
     fn who_has_answered_runs_and_listens() {

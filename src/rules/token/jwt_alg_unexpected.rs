@@ -2,6 +2,7 @@
 
 use super::is_called_invalid;
 use super::refused::{Refused, refused, shown};
+use crate::auth::Checked;
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::clock;
@@ -31,6 +32,8 @@ pub static RULE: Rule = Rule {
         Example::fires("the server says so", TEXT),
         Example::fires("a token that is not signed", NONE),
         Example::fires("the issuer's other tokens have another algorithm", HISTORY),
+        Example::fires("a shared secret where keys are published", SHARED),
+        Example::fires("a private key where a secret is shared", PRIVATE),
         Example::quiet("both algorithms are accepted", BOTH),
     ],
     check: Check::Exchange(check),
@@ -39,6 +42,7 @@ pub static RULE: Rule = Rule {
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     let Some(refused) = refused(view) else { return Vec::new() };
     let found = by_text(view, &refused).or_else(|| unsigned(view, &refused));
+    let found = found.or_else(|| by_keys(view, memory, &refused));
     found.or_else(|| by_history(view, memory, &refused)).into_iter().collect()
 }
 
@@ -58,6 +62,26 @@ fn unsigned(view: &View<'_>, refused: &Refused<'_>) -> Option<Finding> {
     let certainty = if is_called_invalid(view) { Certainty::Certain } else { Certainty::Likely };
     let found = RULE.found(certainty, "the token is not signed at all, and servers refuse such tokens");
     Some(show(found, view, refused).at(At::Client))
+}
+
+/// The keys that were given are for other algorithms.
+fn by_keys(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option<Finding> {
+    let alg = refused.jwt.header.alg.as_deref()?;
+    let Checked::AlgorithmDiffers { keys } = refused.by_keys(view, memory, Meaning::Algorithm)? else { return None };
+    if refused.is_accepted(view, memory, |kind| kind.alg.as_deref() == Some(alg)) {
+        return None;
+    }
+    let summary = match alg.starts_with("HS") {
+        true => format!("the token is signed with a shared secret ({alg}), and the server's keys are public ones"),
+        false if keys == "a shared secret" => {
+            format!("the token is signed with a private key ({}), and the server has a shared secret", shown(view, alg))
+        }
+        false => {
+            format!("the token is signed with {}, and the server's key is for another algorithm", shown(view, alg))
+        }
+    };
+    let found = show(RULE.found(Certainty::Certain, summary), view, refused);
+    Some(found.because(format!("the keys that were given: {}", shown(view, &keys))))
 }
 
 /// The same issuer's tokens are accepted here with another algorithm.
@@ -119,4 +143,20 @@ const BOTH: &str = r#"> GET /orders HTTP/1.1
 > Host: api.example
 > Authorization: Bearer {jwt {"alg":"ES256","kid":"b1"} {"iss":"https://login.example/","exp":1795530000}}
 < HTTP/1.1 200 OK
+"#;
+
+const SHARED: &str = r#"* given keys {"keys":[{"kty":"RSA","kid":"2024","use":"sig","alg":"RS256","e":"AQAB","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"}]}
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"HS256","typ":"JWT"} {"iss":"https://login.example/","exp":1795530000}}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders", error="invalid_token"
+"#;
+
+const PRIVATE: &str = r#"* given secret a secret of the example's own
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"RS256","kid":"2024"} {"iss":"https://login.example/","exp":1795530000}}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders", error="invalid_token"
 "#;

@@ -1,6 +1,6 @@
 //! A token that is meant for somebody else.
 
-use super::refused::{Refused, expected, refused, shown};
+use super::refused::{Refused, expected, refused, shown, variant};
 use crate::exchange::View;
 use crate::memory::{Memory, TokenKind};
 use crate::rules::evidence::clock;
@@ -31,6 +31,7 @@ pub static RULE: Rule = Rule {
         Example::fires("the server says so", TEXT),
         Example::fires("the server says what it expects", EXPECTED),
         Example::fires("tokens for another audience are accepted", HISTORY),
+        Example::fires("another audience than the one that was given", GIVEN),
         Example::quiet("one of two audiences is the server", TWO),
     ],
     check: Check::Exchange(check),
@@ -38,7 +39,8 @@ pub static RULE: Rule = Rule {
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     let Some(refused) = refused(view) else { return Vec::new() };
-    by_text(view, &refused).or_else(|| by_history(view, memory, &refused)).into_iter().collect()
+    let found = by_text(view, &refused).or_else(|| by_word(view, memory, &refused));
+    found.or_else(|| by_history(view, memory, &refused)).into_iter().collect()
 }
 
 fn by_text(view: &View<'_>, refused: &Refused<'_>) -> Option<Finding> {
@@ -53,6 +55,29 @@ fn by_text(view: &View<'_>, refused: &Refused<'_>) -> Option<Finding> {
         Some(wanted) => found.because(format!("the server expects: {}", shown(view, &wanted))),
         None => found,
     })
+}
+
+/// The operator said by which names the server is meant, and the token has none of them.
+fn by_word(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option<Finding> {
+    let given = refused.given(view, memory, Meaning::Audience)?;
+    let aud = &refused.jwt.claims.as_ref()?.aud;
+    let has_worked = |kind: &TokenKind| kind.aud.iter().any(|other| aud.iter().any(|aud| **aud == **other));
+    if given.is_meant(aud)? || refused.is_accepted(view, memory, has_worked) {
+        return None;
+    }
+    let pairs = aud.iter().flat_map(|aud| given.audiences.iter().map(move |other| (aud, other)));
+    let near = pairs.into_iter().find_map(|(aud, other)| Some((variant(aud, other)?, other)));
+    let wanted = near.map(|(_, other)| other).or(given.audiences.first())?;
+    let summary = match (audience(view, refused), near) {
+        (Some(aud), Some((what, _))) => {
+            format!("the token is for {aud}, which differs from the audience that is expected {what}")
+        }
+        (Some(aud), None) => format!("the token is for {aud}, which is not the audience that is expected"),
+        (None, _) => "the token names no audience, and one is expected".to_owned(),
+    };
+    let found = RULE.found(Certainty::Certain, summary).at(At::Unknown);
+    let found = refused.show(found, view, &claims(view, refused));
+    Some(found.because(format!("expected, by --audience: {}", shown(view, wanted))))
 }
 
 /// Tokens that differ in nothing but the audience are accepted here.
@@ -125,4 +150,13 @@ const TWO: &str = r#"> GET /orders HTTP/1.1
 > Host: api.example
 > Authorization: Bearer {jwt {"alg":"RS256","kid":"a1"} {"iss":"https://login.example/","aud":["account","orders-api"],"exp":1795530000}}
 < HTTP/1.1 200 OK
+"#;
+
+const GIVEN: &str = r#"* given issuer https://login.example/
+* given audience https://api.example/orders
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"RS256","kid":"a1"} {"iss":"https://login.example/","aud":["https://api.example/orders/","account"],"exp":1795530000}}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders", error="invalid_token"
 "#;

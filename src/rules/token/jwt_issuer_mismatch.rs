@@ -1,6 +1,6 @@
 //! A token that was made by somebody whom the server does not trust.
 
-use super::refused::{Refused, expected, refused, shown};
+use super::refused::{Refused, expected, refused, shown, variant};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::clock;
@@ -29,6 +29,7 @@ pub static RULE: Rule = Rule {
         "credentials-rejected",
         "credentials-reported-missing",
         "grpc-auth-status",
+        "jwt-audience-mismatch",
         "known-error-text",
         "scheme-case",
         "scheme-not-offered",
@@ -37,6 +38,8 @@ pub static RULE: Rule = Rule {
         Example::fires("the server says so", TEXT),
         Example::fires("the server expects a slash at the end", SLASH),
         Example::fires("tokens of another issuer are accepted", HISTORY),
+        Example::fires("another issuer than the one that was given", GIVEN),
+        Example::quiet("the issuer that was given", EXPECTED),
         Example::quiet("tokens of two issuers are accepted", TWO),
     ],
     check: Check::Exchange(check),
@@ -44,7 +47,8 @@ pub static RULE: Rule = Rule {
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     let Some(refused) = refused(view) else { return Vec::new() };
-    by_text(view, memory, &refused).or_else(|| by_history(view, memory, &refused)).into_iter().collect()
+    let found = by_text(view, memory, &refused).or_else(|| by_word(view, memory, &refused));
+    found.or_else(|| by_history(view, memory, &refused)).into_iter().collect()
 }
 
 fn by_text(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option<Finding> {
@@ -71,6 +75,27 @@ fn by_text(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option<Fi
     })
 }
 
+/// The operator said whose tokens the server takes, and this is none of them.
+fn by_word(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option<Finding> {
+    let given = refused.given(view, memory, Meaning::Issuer)?;
+    let iss = refused.jwt.claims.as_ref()?.iss.as_deref();
+    if given.trusts(iss)? || refused.is_accepted(view, memory, |_| true) {
+        return None;
+    }
+    let near = iss.and_then(|iss| given.issuers.iter().find_map(|other| Some((variant(iss, other)?, other))));
+    let wanted = near.map(|(_, other)| other).or(given.issuers.first())?;
+    let summary = match (iss, near) {
+        (Some(iss), Some((what, _))) => {
+            format!("the token's issuer, {}, differs from the one that is expected {what}", shown(view, iss))
+        }
+        (Some(iss), None) => format!("the token's issuer, {}, is not one that is expected", shown(view, iss)),
+        (None, _) => "the token names no issuer, and one is expected".to_owned(),
+    };
+    let found = RULE.found(Certainty::Certain, summary).at(At::Unknown);
+    let found = refused.show(found, view, &claims(view, refused));
+    Some(found.because(format!("expected, by --issuer: {}", shown(view, wanted))))
+}
+
 /// All tokens that are accepted here come from elsewhere.
 fn by_history(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option<Finding> {
     let iss = refused.jwt.claims.as_ref()?.iss.as_deref()?;
@@ -92,35 +117,6 @@ fn by_history(view: &View<'_>, memory: &Memory, refused: &Refused<'_>) -> Option
 
 fn claims(view: &View<'_>, refused: &Refused<'_>) -> Vec<(&'static str, String)> {
     vec![("iss", refused.iss(view).unwrap_or_else(|| "(none)".to_owned()))]
-}
-
-/// In which small way two issuers differ, if they are meant to be one.
-fn variant(one: &str, other: &str) -> Option<&'static str> {
-    let bare = |text: &str| text.trim_end_matches('/').to_owned();
-    let parts = |text: &str| {
-        let (scheme, rest) = text.split_once("://")?;
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        Some((scheme.to_ascii_lowercase(), host.to_ascii_lowercase(), bare(path)))
-    };
-    if one == other {
-        return None;
-    }
-    if bare(one) == bare(other) {
-        return Some("by the slash at its end alone");
-    }
-    if one.eq_ignore_ascii_case(other) {
-        return Some("by upper and lower case alone");
-    }
-    match (parts(one)?, parts(other)?) {
-        ((scheme, host, path), (scheme2, host2, path2)) if host == host2 && path == path2 && scheme != scheme2 => {
-            Some("by http in place of https")
-        }
-        // A path of its own, such as a realm's, shows that the same login server is meant.
-        ((_, host, path), (_, host2, path2)) if host != host2 && path == path2 && path.len() > 1 => {
-            Some("by its host alone")
-        }
-        _ => None,
-    }
 }
 
 const TEXT: &str = r#"> GET /orders HTTP/1.1
@@ -161,5 +157,21 @@ const TWO: &str = r#"> GET /orders HTTP/1.1
 > GET /orders HTTP/1.1
 > Host: api.example
 > Authorization: Bearer {jwt {"alg":"RS256","kid":"b1"} {"iss":"https://two.example/","aud":"orders-api","exp":1795530000}}
+< HTTP/1.1 200 OK
+"#;
+
+const GIVEN: &str = r#"* given issuer https://login.example
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"RS256","kid":"a1"} {"iss":"https://login.example/","aud":"orders-api","exp":1795530000}}
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders", error="invalid_token"
+"#;
+
+const EXPECTED: &str = r#"* given issuer https://login.example/
+* given issuer https://login.partner.example/
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer {jwt {"alg":"RS256","kid":"a1"} {"iss":"https://login.example/","aud":"orders-api","exp":1795530000}}
 < HTTP/1.1 200 OK
 "#;

@@ -1,11 +1,13 @@
-//! What a token says of itself. No secret is needed for that, and no signature is checked.
+//! What a token says of itself, and whether its signature fits the keys that were given.
 
 pub mod clock_skew;
+pub mod jwks_stale;
 pub mod jwt_alg_unexpected;
 pub mod jwt_audience_mismatch;
 pub mod jwt_issuer_mismatch;
 pub mod jwt_key_unknown;
 pub mod jwt_malformed;
+pub mod jwt_signature_invalid;
 pub mod jwt_signature_removed;
 pub mod jwt_truncated;
 mod refused;

@@ -1,8 +1,9 @@
 //! A token that was refused: what the server said of it, and what the tokens are like that it accepts.
 
 use super::{is_called_invalid, tokens};
-use crate::auth::Jwt;
+use crate::auth::{Checked, Jwt};
 use crate::exchange::View;
+use crate::exchange::given::Given;
 use crate::exchange::view::Offered;
 use crate::memory::{Memory, TokenKind};
 use crate::rules::credentials::{is_refused, is_refused_by_grpc};
@@ -44,16 +45,51 @@ impl Refused<'_> {
     /// The token is whole and within its time, was never accepted here, and the answer is about the token and says nothing
     /// else of it. Where requests without a token are accepted as well, those of others tell nothing.
     pub(super) fn accepted_instead<'m>(&self, view: &View<'_>, memory: &'m Memory) -> Vec<&'m TokenKind> {
-        let is_about_token = view.status() == 401 && self.said.is_none() && self.jwt.defects.is_empty();
-        let has_error = view.challenges(false).any(|challenge| challenge.param("error").is_some());
-        let history = memory.history_here(view, self.offered.fingerprint);
-        let has_worked = history.is_some_and(|history| history.last_accepted.is_some());
         let is_open = memory.answers_here(view).without.is_some_and(|(_, status)| (200..300).contains(&status));
-        if !is_about_token || (has_error && !is_called_invalid(view)) || has_worked || is_open || !self.is_in_time(view)
-        {
+        if view.status() != 401 || self.said.is_some() || is_open || !self.is_unexplained(view, memory) {
             return Vec::new();
         }
         memory.tokens_accepted(view)
+    }
+
+    /// Whether the token is whole, within its time and was never accepted here, and the refusal is about the token.
+    fn is_unexplained(&self, view: &View<'_>, memory: &Memory) -> bool {
+        let has_error = view.challenges(false).any(|challenge| challenge.param("error").is_some());
+        let is_about_token = match has_error {
+            true => is_called_invalid(view),
+            // Of a 403 the right may be missing as well.
+            false => view.status() == 401 || is_refused_by_grpc(view),
+        };
+        let history = memory.history_here(view, self.offered.fingerprint);
+        let has_worked = history.is_some_and(|history| history.last_accepted.is_some());
+        is_about_token && self.jwt.defects.is_empty() && !has_worked && self.is_in_time(view)
+    }
+
+    /// What the operator said of the service, if it may explain this refusal: the answer says nothing else than that, or
+    /// nothing at all.
+    pub(super) fn given<'m>(&self, view: &View<'_>, memory: &'m Memory, meaning: Meaning) -> Option<&'m Given> {
+        let given = memory.given();
+        let agrees = self.said.is_none_or(|said| said.meaning == meaning);
+        (!given.is_empty() && agrees && self.is_unexplained(view, memory)).then_some(given)
+    }
+
+    /// What became of holding the signature against the keys that the operator gave, if it may explain this refusal. A
+    /// token of an issuer that is not trusted has other keys, and that is another fault.
+    pub(super) fn by_keys(&self, view: &View<'_>, memory: &Memory, meaning: Meaning) -> Option<Checked> {
+        let given = self.given(view, memory, meaning)?;
+        let iss = self.jwt.claims.as_ref().and_then(|claims| claims.iss.as_deref());
+        // The server goes by other keys than those that were given.
+        let is_contradicted = self.is_accepted(view, memory, |kind| kind.contradicts_keys);
+        if given.trusts(iss) == Some(false) || is_contradicted {
+            return None;
+        }
+        view.check_signature(self.offered, self.jwt, given)
+    }
+
+    /// Whether tokens are accepted here that are like this one in who made them and in that.
+    pub(super) fn is_accepted(&self, view: &View<'_>, memory: &Memory, same: impl Fn(&TokenKind) -> bool) -> bool {
+        let iss = self.jwt.claims.as_ref().and_then(|claims| claims.iss.as_deref());
+        memory.tokens_accepted(view).into_iter().any(|kind| kind.iss.as_deref() == iss && same(kind))
     }
 
     fn is_in_time(&self, view: &View<'_>) -> bool {
@@ -78,6 +114,35 @@ impl Refused<'_> {
     /// What the token says of who made it, as it may be shown.
     pub(super) fn iss(&self, view: &View<'_>) -> Option<String> {
         self.jwt.claims.as_ref()?.iss.as_deref().map(|iss| shown(view, iss))
+    }
+}
+
+/// In which small way two issuers, audiences or other URLs differ, if they are meant to be one.
+pub(super) fn variant(one: &str, other: &str) -> Option<&'static str> {
+    let bare = |text: &str| text.trim_end_matches('/').to_owned();
+    let parts = |text: &str| {
+        let (scheme, rest) = text.split_once("://")?;
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        Some((scheme.to_ascii_lowercase(), host.to_ascii_lowercase(), bare(path)))
+    };
+    if one == other {
+        return None;
+    }
+    if bare(one) == bare(other) {
+        return Some("by the slash at its end alone");
+    }
+    if one.eq_ignore_ascii_case(other) {
+        return Some("by upper and lower case alone");
+    }
+    match (parts(one)?, parts(other)?) {
+        ((scheme, host, path), (scheme2, host2, path2)) if host == host2 && path == path2 && scheme != scheme2 => {
+            Some("by http in place of https")
+        }
+        // A path of its own, such as a realm's, shows that the same login server is meant.
+        ((_, host, path), (_, host2, path2)) if host != host2 && path == path2 && path.len() > 1 => {
+            Some("by its host alone")
+        }
+        _ => None,
     }
 }
 

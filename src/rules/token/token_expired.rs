@@ -3,6 +3,7 @@
 use super::{Limit, out_of_time};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::normal::{self, Normal};
 use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A token past its `exp`.
@@ -54,7 +55,10 @@ static LIMIT: Limit = Limit {
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
-    out_of_time(&LIMIT, view, memory).into_iter().collect()
+    let Some(found) = out_of_time(&LIMIT, view, memory) else { return Vec::new() };
+    // How a client learns that it has to renew its token. One that does not is refused once more.
+    let is_routine = normal::recognise(view, memory) == Some(Normal::TokenRanOut);
+    vec![if is_routine { found.severity(Severity::Info) } else { found }]
 }
 
 const LATE: &str = "\

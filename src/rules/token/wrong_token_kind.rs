@@ -40,6 +40,8 @@ pub static RULE: Rule = Rule {
         Example::fires("a refresh token that says so", REFRESH),
         Example::fires("an ID token of Cognito", COGNITO),
         Example::fires("a token without structure, and the server wants three parts", OPAQUE),
+        Example::fires("a token that only the login server can read", ENCRYPTED),
+        Example::quiet("an encrypted token for a server that takes it", ENCRYPTED_TAKEN),
         Example::quiet("an access token", ACCESS),
         Example::quiet("an ID token for a service that takes them", ACCEPTED),
         Example::quiet("a refresh token at the token endpoint", TOKEN_ENDPOINT),
@@ -66,10 +68,16 @@ fn by_claims(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let history = memory.history_here(view, offered.fingerprint);
     let takes_it = history.is_some_and(|history| history.last_accepted.is_some())
         || (kind.is_id_token && memory.tokens_accepted(view).iter().any(|kind| kind.is_id_token));
+    if kind.is_encrypted && !is_unread(view) {
+        return None;
+    }
     if !is_about_token || takes_it || (kind.is_id_token && wants_id_tokens(view, jwt)) {
         return None;
     }
-    let summary = format!("the client sent {} in place of an access token", kind.name);
+    let summary = match kind.is_encrypted {
+        true => "the token is encrypted, and this server does not seem to be the one that can read it".to_owned(),
+        false => format!("the client sent {} in place of an access token", kind.name),
+    };
     let found = RULE.found(Certainty::Likely, summary).at(At::Client).header(&offered.name);
     let found = with_credentials(found, view, offered);
     let found = point(found, format!("token: {}", kind.sign), offered, None);
@@ -81,19 +89,30 @@ fn by_claims(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     Some(with_reason(found, view))
 }
 
+/// Whether the server calls the token invalid and tells nothing of its inside.
+fn is_unread(view: &View<'_>) -> bool {
+    let is_described = view.challenges(false).any(|challenge| challenge.param("error_description").is_some());
+    super::is_called_invalid(view) && !is_described
+}
+
 /// What a token was made for, if it is not access.
 struct Kind {
     name: &'static str,
     /// By what it is known.
     sign: &'static str,
     is_id_token: bool,
+    is_encrypted: bool,
 }
 
 impl Kind {
     fn of(jwt: &Jwt) -> Option<Self> {
+        let id = |sign| Some(Kind { name: "an ID token", sign, is_id_token: true, is_encrypted: false });
+        let other = |name, sign| Some(Kind { name, sign, is_id_token: false, is_encrypted: false });
+        if jwt.encrypted && jwt.header.enc.is_some() {
+            let kind = other("an encrypted token", "it has five parts, and enc in its header");
+            return kind.map(|kind| Kind { is_encrypted: true, ..kind });
+        }
         let claims = jwt.claims.as_ref()?;
-        let id = |sign| Some(Kind { name: "an ID token", sign, is_id_token: true });
-        let other = |name, sign| Some(Kind { name, sign, is_id_token: false });
         let typ = jwt.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         match typ.as_str() {
             // Such a header says in so many words what it is.
@@ -127,6 +146,19 @@ fn wants_id_tokens(view: &View<'_>, jwt: &Jwt) -> bool {
 }
 
 /// Words of those who want a JSON web token and got something without its dots.
+const ENCRYPTED: &str = r#"> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..c29tZWl2.c29tZWNpcGhlcnRleHQ.c29tZXRhZw
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer error="invalid_token"
+"#;
+
+const ENCRYPTED_TAKEN: &str = r#"> GET /userinfo HTTP/1.1
+> Host: login.example
+> Authorization: Bearer eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..c29tZWl2.c29tZWNpcGhlcnRleHQ.c29tZXRhZw
+< HTTP/1.1 200 OK
+"#;
+
 const WANTS_JWT: [&str; 7] = [
     "jwt is not in the form of header.payload.signature",
     "jwt malformed",

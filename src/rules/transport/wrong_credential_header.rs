@@ -73,7 +73,11 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         return Vec::new();
     }
     let summary = format!("{} was sent, and {} looks for {wanted}", called(view, offered), said.product);
-    let found = RULE.found(Certainty::Certain, summary).at(At::Client).header(wanted);
+    // Where the text does not name the field, it is the product's usual one, which may be configured otherwise.
+    let is_named =
+        said.meaning == Meaning::WrongHeader || said.phrase.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase());
+    let certainty = if is_named { Certainty::Certain } else { Certainty::Likely };
+    let found = RULE.found(certainty, summary).at(At::Client).header(wanted);
     let found = with_answer(with_credentials(found, view, offered), view);
     vec![found.because(format!("request: no {wanted}")).because(format!("text: {}", clip(said.phrase))).fix(said.fix)]
 }
