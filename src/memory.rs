@@ -21,7 +21,6 @@ mod hops;
 mod outcomes;
 mod proofs;
 mod refreshes;
-mod route;
 mod steps;
 mod table;
 mod tokens;
@@ -53,7 +52,6 @@ pub use outcomes::{Answers, Nonce, Outcome};
 use proofs::Proofs;
 use refreshes::Refreshes;
 pub use refreshes::{Renewed, TokenRefused, Used};
-use route::Route;
 pub use steps::{Named, Step};
 use table::Table;
 use tokens::Tokens;
@@ -450,18 +448,18 @@ impl Memory {
     }
 
     fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(Route::of(view))
+        self.hashes.hash_one(view.route())
     }
 
     /// A kind of credentials on a route: a scheme, or a field of its own.
     fn kind_here(&self, view: &View<'_>, offered: &Offered) -> u64 {
         let scheme = offered.credentials.scheme.as_ref();
         let name = scheme.is_none().then(|| offered.name.to_ascii_lowercase());
-        self.hashes.hash_one((Route::of(view), scheme, name))
+        self.hashes.hash_one((view.route(), scheme, name))
     }
 
     fn realm_here(&self, view: &View<'_>, challenge: &Challenge) -> u64 {
-        self.hashes.hash_one((Route::of(view), challenge.param("realm")))
+        self.hashes.hash_one((view.route(), challenge.param("realm")))
     }
 
     fn learn_connection(&mut self, view: &View<'_>, sent: Option<&Sent>) {
@@ -567,14 +565,7 @@ fn bounded(scheme: Scheme) -> Scheme {
 }
 
 fn client_key(view: &View<'_>) -> ClientKey {
-    let mut words = Vec::new();
-    for name in ["user-agent", "x-forwarded-for", "forwarded"] {
-        for value in view.request().values(name) {
-            words.extend_from_slice(value);
-            words.push(0);
-        }
-    }
-    ClientKey { addr: view.exchange().client.addr.ip(), words: fingerprint(view, &words) }
+    ClientKey { addr: view.exchange().client.addr.ip(), words: view.client_words() }
 }
 
 fn fingerprint(view: &View<'_>, bytes: &[u8]) -> Fingerprint {

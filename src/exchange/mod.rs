@@ -12,6 +12,7 @@ pub mod names;
 pub mod path;
 pub mod record;
 pub mod redact;
+mod route;
 pub mod signed;
 pub mod transcript;
 pub mod view;

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::dates::parse_http_date;
 use super::given::Given;
 use super::redact::{Redactor, kind_of_secret};
-use super::{Exchange, Response, Version, names};
+use super::{Exchange, Response, Version, names, route};
 use crate::auth::{
-    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, parse_challenges,
-    parse_credentials,
+    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, Secret,
+    parse_challenges, parse_credentials,
 };
 use crate::wire::RawHead;
 
@@ -22,8 +22,17 @@ pub struct View<'a> {
     offered: Vec<Offered>,
     challenged: Vec<Challenged>,
     error_text: Option<String>,
-    /// What became of holding the signature of a token against the keys: the work is done once.
+    once: Once,
+}
+
+/// What is asked of an exchange again and again, and found out once.
+#[derive(Default)]
+struct Once {
+    /// What became of holding the signature of a token against the keys.
     signature: OnceCell<(Fingerprint, Option<Checked>)>,
+    client_words: OnceCell<Fingerprint>,
+    route: OnceCell<Fingerprint>,
+    words: OnceCell<Option<usize>>,
 }
 
 /// Something in a request that can stand for who sends it.
@@ -96,15 +105,40 @@ impl<'a> View<'a> {
             offered: offered(exchange, redactor),
             challenged: response.map(|response| challenged(&response.head)).unwrap_or_default(),
             error_text: response.and_then(|response| response.body.text(&response.head)),
-            signature: OnceCell::new(),
+            once: Once::default(),
         }
+    }
+
+    /// What a client says of itself, and gateways of it, as one keyed hash.
+    pub fn client_words(&self) -> Fingerprint {
+        *self.once.client_words.get_or_init(|| {
+            let mut words = Vec::new();
+            for name in ["user-agent", "x-forwarded-for", "forwarded"] {
+                for value in self.request().values(name) {
+                    words.extend_from_slice(value);
+                    words.push(0);
+                }
+            }
+            Secret::new(words.into()).fingerprint(self.redactor.key())
+        })
+    }
+
+    /// Where in a server the request goes, as far as what is known of one request holds for the next: the tap, the host
+    /// and the start of the path, with identifiers folded, as one keyed hash.
+    pub fn route(&self) -> Fingerprint {
+        *self.once.route.get_or_init(|| route::fingerprint(self))
+    }
+
+    /// Which entry of the dictionary the answer holds, which is looked for once.
+    pub fn words(&self, look: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        *self.once.words.get_or_init(look)
     }
 
     /// Holds the signature of a token of this request against the keys that the operator gave. `None` where that tells
     /// nothing.
     pub fn check_signature(&self, offered: &Offered, jwt: &Jwt, given: &Given) -> Option<Checked> {
         let check = || given.check_signature(offered.credentials.secret.expose(), jwt);
-        let (fingerprint, checked) = self.signature.get_or_init(|| (offered.fingerprint, check()));
+        let (fingerprint, checked) = self.once.signature.get_or_init(|| (offered.fingerprint, check()));
         if *fingerprint == offered.fingerprint { checked.clone() } else { check() }
     }
 

@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::route::Route;
 use super::table::Table;
 use super::{Fingerprint, fingerprint};
 use crate::auth::Scheme;
@@ -104,7 +103,7 @@ impl Conflicts {
     }
 
     fn key(&self, view: &View<'_>, client: &impl Hash, is_cookie: bool, part: Fingerprint) -> u64 {
-        self.hashes.hash_one((Route::of(view), view.method(), client, is_cookie, part))
+        self.hashes.hash_one((view.route(), view.method(), client, is_cookie, part))
     }
 }
 

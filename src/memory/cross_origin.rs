@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
 
-use super::route::Route;
 use super::table::Table;
 use crate::exchange::View;
 
@@ -59,6 +58,6 @@ impl CrossOrigin {
 
     fn place(&self, view: &View<'_>) -> Option<u64> {
         let origin = view.request().value("origin")?;
-        Some(self.hashes.hash_one((Route::of(view), origin)))
+        Some(self.hashes.hash_one((view.route(), origin)))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::route::Route;
 use super::table::Table;
 use crate::exchange::View;
 
@@ -37,6 +36,6 @@ impl Heads {
     }
 
     fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(Route::of(view))
+        self.hashes.hash_one(view.route())
     }
 }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::route::Route;
 use super::table::Table;
 use crate::auth::{Detail, Fingerprint, Scheme, Secret};
 use crate::exchange::View;
@@ -112,11 +111,11 @@ impl Outcomes {
     }
 
     fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one((Route::of(view), view.method()))
+        self.hashes.hash_one((view.route(), view.method()))
     }
 
     fn place(&self, view: &View<'_>, fingerprint: Fingerprint) -> u64 {
-        self.hashes.hash_one((fingerprint, Route::of(view), view.method()))
+        self.hashes.hash_one((fingerprint, view.route(), view.method()))
     }
 }
 

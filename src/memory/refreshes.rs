@@ -123,7 +123,7 @@ impl Refreshes {
     }
 
     fn place(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(super::route::Route::of(view))
+        self.hashes.hash_one(view.route())
     }
 }
 

@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::route::Route;
 use super::table::Table;
 use crate::auth::{Detail, Fingerprint, Scheme, Secret, parse_dpop};
 use crate::exchange::View;
@@ -93,7 +92,7 @@ impl Steps {
     }
 
     fn key(&self, view: &View<'_>, client: &impl Hash, step: Step, subject: Fingerprint) -> u64 {
-        self.hashes.hash_one((Route::of(view), client, step, subject))
+        self.hashes.hash_one((view.route(), client, step, subject))
     }
 }
 

@@ -6,14 +6,15 @@ use std::hash::Hash;
 pub(super) struct Table<K, V> {
     most: usize,
     now: u64,
-    entries: HashMap<K, (u64, V)>,
+    /// Keys are keyed hashes themselves, or numbers of our own, so that nobody can choose many that meet in one place.
+    entries: HashMap<K, (u64, V), foldhash::fast::RandomState>,
     /// When which key was written; of a key's several lines the one with its entry's own number counts.
     written: VecDeque<(u64, K)>,
 }
 
 impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
     pub(super) fn new(most: usize) -> Self {
-        Table { most, now: 0, entries: HashMap::new(), written: VecDeque::new() }
+        Table { most, now: 0, entries: HashMap::default(), written: VecDeque::new() }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {

@@ -6,7 +6,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::route::Route;
 use super::table::Table;
 use crate::auth::{Checked, Claims, Detail, Jwt};
 use crate::exchange::View;
@@ -154,7 +153,7 @@ impl Tokens {
     }
 
     fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(Route::of(view))
+        self.hashes.hash_one(view.route())
     }
 }
 

@@ -80,9 +80,13 @@ pub(super) enum Meaning {
 
 /// The text in the answer that says most, if the dictionary knows one. The answer has to be a 4xx with a small body.
 pub(super) fn said(view: &View<'_>) -> Option<&'static Words> {
-    let texts = texts(view)?;
-    let matches = WORDS.iter().filter(|words| texts.iter().any(|(place, text)| is_in(words, *place, text)));
-    matches.max_by_key(|words| words.phrase.len())
+    let index = view.words(|| {
+        let texts = texts(view)?;
+        let is_said = |words: &Words| texts.iter().any(|(place, text)| is_in(words, *place, text));
+        let matches = WORDS.iter().enumerate().filter(|(_, words)| is_said(words));
+        matches.max_by_key(|(_, words)| words.phrase.len()).map(|(index, _)| index)
+    });
+    WORDS.get(index?)
 }
 
 /// What applications write by hand where no credentials came, in lower case. Each of them is the whole point of the text
@@ -141,7 +145,9 @@ fn texts(view: &View<'_>) -> Option<Vec<(Where, String)>> {
 }
 
 fn is_in(words: &Words, place: Where, text: &str) -> bool {
-    (words.place == Where::Anywhere || words.place == place) && text.contains(words.phrase)
+    let is_place = words.place == Where::Anywhere || words.place == place;
+    // Most texts are short, and a search costs more than to see that.
+    is_place && text.len() >= words.phrase.len() && text.contains(words.phrase)
 }
 
 /// The grpc-message of the answer, with its percent-encoding undone (gRPC over HTTP/2, Responses).
