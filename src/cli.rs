@@ -289,6 +289,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Output")]
     pub queue_memory: Size,
 
+    /// Memory for what earlier exchanges told of clients, credentials and routes; when it is full, the oldest is forgotten
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Output")]
+    pub history_memory: Size,
+
     /// Show the values of this field too; may be given several times
     #[arg(long, value_name = "NAME", action = ArgAction::Append, help_heading = "Output")]
     pub show: Vec<String>,

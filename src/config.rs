@@ -37,6 +37,8 @@ pub struct Config {
     pub hops: Option<HopConfig>,
     /// How much memory exchanges may take that wait to be diagnosed, in bytes.
     pub queue_bytes: usize,
+    /// How much memory the history of exchanges may take, in bytes.
+    pub history_bytes: usize,
     /// What is known of the service.
     pub given: GivenConfig,
 }
@@ -456,6 +458,7 @@ impl Config {
             fingerprint_key,
             hops,
             queue_bytes: options.queue_memory.bytes(),
+            history_bytes: options.history_memory.bytes(),
             given,
         })
     }

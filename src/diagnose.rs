@@ -33,6 +33,12 @@ impl Diagnoser {
         Diagnoser { hop_fingerprints: Some(hop_fingerprints), ..Diagnoser::default() }
     }
 
+    /// The same with a memory of at most so many bytes.
+    pub fn remembering(mut self, bytes: usize) -> Self {
+        self.memory = Memory::bounded(bytes);
+        self
+    }
+
     /// The same with what the operator said of the service.
     pub fn given(mut self, given: Given) -> Self {
         self.memory.set_given(given);

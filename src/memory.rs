@@ -53,7 +53,7 @@ use proofs::Proofs;
 use refreshes::Refreshes;
 pub use refreshes::{Renewed, TokenRefused, Used};
 pub use steps::{Named, Step};
-use table::Table;
+use table::{Bounded, Table};
 use tokens::Tokens;
 pub use tokens::{TokenKind, is_id_token};
 
@@ -242,7 +242,47 @@ impl History {
     }
 }
 
+/// How much memory all of it takes at most where nothing else is asked for, in bytes: what its tables hold when they are
+/// full of the largest entries.
+pub const MEMORY: usize = 64 << 20;
+
 impl Memory {
+    /// What takes at most so much memory, in bytes. The less there is, the sooner is forgotten what came first.
+    pub fn bounded(bytes: usize) -> Self {
+        let mut memory = Memory::default();
+        let share = bytes as f64 / MEMORY as f64;
+        for table in memory.tables() {
+            table.scale(share);
+        }
+        memory
+    }
+
+    fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        let mut all: Vec<&mut dyn Bounded> = vec![
+            &mut self.clients,
+            &mut self.connections,
+            &mut self.credentials,
+            &mut self.credentials_by_route,
+            &mut self.accepted,
+            &mut self.bearer_errors,
+        ];
+        all.append(&mut self.hops.tables());
+        all.append(&mut self.outcomes.tables());
+        all.append(&mut self.refreshes.tables());
+        all.append(&mut self.tokens.tables());
+        all.append(&mut self.proofs.tables());
+        all.append(&mut self.digests.tables());
+        all.append(&mut self.heads.tables());
+        all.append(&mut self.bounces.tables());
+        all.append(&mut self.challenges.tables());
+        all.append(&mut self.cross_origin.tables());
+        all.append(&mut self.visits.tables());
+        all.append(&mut self.steps.tables());
+        all.append(&mut self.guarded.tables());
+        all.append(&mut self.conflicts.tables());
+        all
+    }
+
     /// What the operator said of the service.
     pub fn given(&self) -> &Given {
         &self.given

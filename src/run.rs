@@ -182,6 +182,7 @@ fn start_diagnosis(
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
     };
+    let diagnoser = diagnoser.remembering(config.history_bytes);
     let diagnoser = match &keys {
         Some(keys) => diagnoser.given(keys.given().clone()),
         None => diagnoser,

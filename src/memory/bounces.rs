@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::{Fingerprint, Secret};
 use crate::exchange::View;
 
@@ -40,6 +40,10 @@ impl Default for Places {
 }
 
 impl Places {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.places]
+    }
+
     /// What is known of the path of this exchange, and of its client there.
     pub(super) fn here(&self, view: &View<'_>, client: &impl Hash) -> Option<&Bounces> {
         let bounces = self.places.get(&self.place(view, client, view.path()))?;

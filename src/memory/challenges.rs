@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::Scheme;
 use crate::exchange::View;
 use crate::exchange::location::Address;
@@ -52,6 +52,10 @@ impl Default for Challenges {
 }
 
 impl Challenges {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.named, &mut self.well_known, &mut self.realms]
+    }
+
     /// When a challenge sent clients to this exchange's path for metadata.
     pub(super) fn named(&self, view: &View<'_>) -> Option<Timestamp> {
         let host = Address::of_request(view)?.host;

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use super::{Fingerprint, fingerprint};
 use crate::auth::Scheme;
 use crate::exchange::View;
@@ -55,6 +55,10 @@ struct Sent {
 }
 
 impl Conflicts {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.known]
+    }
+
     /// Whether one of the two in this exchange was accepted alone of late, while both were not.
     pub(super) fn alone(&self, view: &View<'_>, client: &impl Hash) -> Option<Alone> {
         let sent = sent(view)?;

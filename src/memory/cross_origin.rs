@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::exchange::View;
 
 /// Entries of the table.
@@ -34,6 +34,10 @@ impl Default for CrossOrigin {
 }
 
 impl CrossOrigin {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.readable]
+    }
+
     /// The last success on this exchange's route that its origin could read; of a preflight and of another request the latter.
     pub(super) fn readable(&self, view: &View<'_>) -> Option<Readable> {
         self.readable.get(&self.place(view)?).copied().flatten()

@@ -3,7 +3,7 @@
 use crate::auth::{Detail, Fingerprint, Scheme, Secret};
 use crate::exchange::View;
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 
 /// Entries of the table.
 const NONCES: usize = 4096;
@@ -38,6 +38,10 @@ impl Default for Digests {
 }
 
 impl Digests {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.0]
+    }
+
     /// What the nonce of this exchange's Digest credentials was offered with.
     pub(super) fn offered(&self, view: &View<'_>) -> Option<&DigestOffer> {
         self.0.get(&nonce_sent(view)?.0)?.as_ref()

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::Fingerprint;
 use crate::exchange::View;
 
@@ -48,6 +48,10 @@ impl Default for Places {
 }
 
 impl Places {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.places]
+    }
+
     /// What is known of the place of this exchange's GET, if it refused somebody without credentials of late.
     pub(super) fn here(&self, view: &View<'_>) -> Option<&Guarded> {
         let known = self.places.get(&self.place(view)?)?;

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::exchange::View;
 
 /// Entries of the table.
@@ -21,6 +21,10 @@ impl Default for Heads {
 }
 
 impl Heads {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.routes]
+    }
+
     /// The size in bytes of the largest head that this exchange's route answered well.
     pub(super) fn largest(&self, view: &View<'_>) -> Option<u64> {
         self.routes.get(&self.route(view)).copied().filter(|size| *size > 0)

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::NtlmStep;
 use crate::exchange::view::path_of;
 use crate::hops::{Answer, Crossing, Sighting, Value};
@@ -38,6 +38,10 @@ impl Default for Hops {
 }
 
 impl Hops {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.asked, &mut self.refusals, &mut self.handshakes, &mut self.authenticated]
+    }
+
     /// Whether the gateway itself has asked for credentials of this scheme, which is in lower case.
     pub fn gateway_asked_for(&self, crossing: &Crossing<'_>, scheme: &str) -> bool {
         self.asked.get(&self.gateway(crossing)).is_some_and(|schemes| schemes.iter().any(|known| known == scheme))

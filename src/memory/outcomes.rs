@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::{Detail, Fingerprint, Scheme, Secret};
 use crate::exchange::View;
 
@@ -63,6 +63,10 @@ impl Default for Outcomes {
 }
 
 impl Outcomes {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.outcomes, &mut self.nonces, &mut self.answers]
+    }
+
     /// How this exchange's credential fared before with its method on its route, the oldest first.
     pub(super) fn here(&self, view: &View<'_>) -> &[Outcome] {
         let fingerprint = view.main_credentials().map(|offered| offered.fingerprint);

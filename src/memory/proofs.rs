@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::parse_dpop;
 use crate::exchange::View;
 
@@ -24,6 +24,10 @@ impl Default for Proofs {
 }
 
 impl Proofs {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.seen]
+    }
+
     /// When this exchange's proof was first sent with another request that got an answer.
     pub(super) fn sent_before(&self, view: &View<'_>) -> Option<Timestamp> {
         self.seen.get(&self.id(view)?).copied().flatten()

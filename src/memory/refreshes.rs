@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::{Fingerprint, Secret};
 use crate::exchange::View;
 
@@ -71,6 +71,10 @@ impl Default for Refreshes {
 }
 
 impl Refreshes {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.used, &mut self.clients]
+    }
+
     /// The last use before this exchange of the refresh token that it has.
     pub(super) fn before(&self, view: &View<'_>) -> Option<Used> {
         self.used.get(&refresh_token(view)?).copied().flatten()

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::{Detail, Fingerprint, Scheme, Secret, parse_dpop};
 use crate::exchange::View;
 
@@ -56,6 +56,10 @@ impl Default for Steps {
 }
 
 impl Steps {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.named]
+    }
+
     /// The step that this exchange's answer names, and when it was named before to the same client for the same nonce, key
     /// or token: had it been taken, that would be another one.
     pub(super) fn before(&self, view: &View<'_>, client: &impl Hash) -> Option<(Step, Named)> {

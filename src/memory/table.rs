@@ -12,6 +12,24 @@ pub(super) struct Table<K, V> {
     written: VecDeque<(u64, K)>,
 }
 
+/// A table of whatever keys and values, by its bound.
+pub(super) trait Bounded {
+    /// Changes the bound to so many entries for each that it had. The oldest go.
+    fn scale(&mut self, by: f64);
+}
+
+/// With fewer, one burst of requests would drive out what is needed a moment later.
+const FEWEST: usize = 16;
+
+impl<K: Clone + Eq + Hash, V: Default> Bounded for Table<K, V> {
+    fn scale(&mut self, by: f64) {
+        self.most = ((self.most as f64 * by) as usize).max(FEWEST);
+        while self.entries.len() > self.most {
+            self.drop_oldest();
+        }
+    }
+}
+
 impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
     pub(super) fn new(most: usize) -> Self {
         Table { most, now: 0, entries: HashMap::default(), written: VecDeque::new() }

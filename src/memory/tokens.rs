@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::{Checked, Claims, Detail, Jwt};
 use crate::exchange::View;
 use crate::exchange::given::Given;
@@ -115,6 +115,10 @@ impl Default for Tokens {
 }
 
 impl Tokens {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.routes]
+    }
+
     /// The kinds of tokens that this exchange's route accepted of late. None where it accepts too many to expect one.
     pub(super) fn accepted(&self, view: &View<'_>) -> Vec<&TokenKind> {
         let now = view.exchange().time;

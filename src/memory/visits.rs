@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::table::Table;
+use super::table::{Bounded, Table};
 use crate::auth::Scheme;
 use crate::exchange::View;
 
@@ -36,6 +36,10 @@ impl Default for Visits {
 }
 
 impl Visits {
+    pub(super) fn tables(&mut self) -> Vec<&mut dyn Bounded> {
+        vec![&mut self.by_credential, &mut self.by_place, &mut self.logged_in]
+    }
+
     /// When a GET for this exchange's very path was answered 2xx to its credential.
     pub(super) fn got(&self, view: &View<'_>) -> Option<Timestamp> {
         let credential = view.main_credentials()?.fingerprint;
