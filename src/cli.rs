@@ -168,7 +168,7 @@ pub enum RulesFormat {
     Text,
     /// One JSON array
     Json,
-    /// The table of the README
+    /// A page with a part for each rule
     Markdown,
 }
 

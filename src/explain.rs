@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::cli::RulesFormat;
-use crate::rules::{RULES, Rule, find, near};
+use crate::rules::{Example, Family, RULES, Rule, find, near};
 
 /// The catalogue.
 pub fn rules(format: RulesFormat) -> String {
@@ -26,21 +26,70 @@ fn as_text() -> String {
     text
 }
 
-/// The table of the README.
+/// A page: a table of all rules, whose lines the README has as well, and a part for each of them.
 fn as_markdown() -> String {
-    let mut text = "| rule | severity | what it says | written in |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut text = INTRODUCTION.to_owned();
     for rule in RULES {
-        let specs = rule.spec.iter().map(|spec| format!("[{}]({})", spec.text(), spec.link()));
-        let specs = specs.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {} | {specs} |",
-            rule.name,
-            rule.severity.id(),
-            rule.title.replace('|', "\\|")
-        );
+        let (name, title) = (rule.name, rule.title.replace('|', "\\|"));
+        let _ = writeln!(text, "| [`{name}`](#{name}) | {} | {title} |", rule.severity.id());
+    }
+    let mut families: Vec<Family> = RULES.iter().map(|rule| rule.family).collect();
+    families.sort_unstable();
+    families.dedup();
+    for family in families {
+        let _ = write!(text, "\n## {}\n", family.heading());
+        for rule in RULES.iter().filter(|rule| rule.family == family) {
+            part(&mut text, rule);
+        }
     }
     text
+}
+
+const INTRODUCTION: &str = "\
+# What authtap finds
+
+Each finding has a rule's name, a severity and a certainty. An *error* keeps a request from being accepted, or lets the
+wrong one in. A *warning* will do so for some clients, or is probably why. An *info* explains what is seen, or is a fault
+without consequences here. The severity in the table is the worst that a rule gives; where an exchange was a success, no
+guess about it is told.
+
+What is *certain* is proven by the bytes that passed, *likely* has the history or the server's words on its side, and
+*possible* is one of several explanations.
+
+| rule | severity | what it says |
+| --- | --- | --- |
+";
+
+fn part(text: &mut String, rule: &Rule) {
+    let specs: Vec<String> = rule.spec.iter().map(|spec| format!("[{}]({})", spec.text(), spec.link())).collect();
+    let _ = write!(
+        text,
+        "\n### {}\n\n{}. ({})\n\n{}\n\n**Fix.** {}\n\n**Written in** {}.\n",
+        rule.name,
+        rule.title,
+        rule.severity.id(),
+        rule.why,
+        rule.fix,
+        specs.join(", ")
+    );
+    if !rule.supersedes.is_empty() {
+        let names: Vec<String> = rule.supersedes.iter().map(|name| format!("[`{name}`](#{name})")).collect();
+        let _ = write!(text, "\n**Says more than** {}.\n", names.join(", "));
+    }
+    for (label, example) in examples(rule) {
+        let _ = write!(text, "\n{label}: {}\n\n```text\n", example.name);
+        for line in example.transcript.trim().lines() {
+            let _ = writeln!(text, "{}", line.trim_start());
+        }
+        text.push_str("```\n");
+    }
+}
+
+/// A bad exchange and a good one.
+fn examples(rule: &Rule) -> impl Iterator<Item = (&'static str, &'static Example)> {
+    let bad = rule.examples.iter().find(|example| example.fires);
+    let good = rule.examples.iter().find(|example| !example.fires);
+    [("Bad", bad), ("Good", good)].into_iter().filter_map(|(label, example)| Some((label, example?)))
 }
 
 #[derive(Serialize)]
@@ -90,14 +139,10 @@ fn explanation(rule: &Rule) -> String {
     if !rule.supersedes.is_empty() {
         let _ = writeln!(text, "Says more than  {}", rule.supersedes.join(", "));
     }
-    let bad = rule.examples.iter().find(|example| example.fires);
-    let good = rule.examples.iter().find(|example| !example.fires);
-    for (label, example) in [("Bad", bad), ("Good", good)] {
-        if let Some(example) = example {
-            let _ = writeln!(text, "\n{label}: {}\n", example.name);
-            for line in example.transcript.trim().lines() {
-                let _ = writeln!(text, "    {}", line.trim_start());
-            }
+    for (label, example) in examples(rule) {
+        let _ = writeln!(text, "\n{label}: {}\n", example.name);
+        for line in example.transcript.trim().lines() {
+            let _ = writeln!(text, "    {}", line.trim_start());
         }
     }
     text

@@ -312,13 +312,37 @@ fn the_catalogue_is_printed_in_every_format() {
         }
         assert!(entry["spec"].is_array() && entry["supersedes"].is_array(), "{entry:#}");
     }
-    let table = call(&["rules", "--format", "markdown"]);
-    let table = table.assert_fine();
-    assert_eq!(table.lines().count(), RULES.len() + 2);
-    for line in table.lines() {
+    let page = call(&["rules", "--format", "markdown"]);
+    let page = page.assert_fine();
+    for line in page.lines().filter(|line| line.starts_with('|')) {
         let cells = line.replace("\\|", "").matches('|').count();
-        assert_eq!(cells, 5, "{line}");
+        assert_eq!(cells, 4, "{line}");
     }
+    let mut fences = 0;
+    for rule in RULES {
+        let (_, part) = page.split_once(&format!("\n### {}\n\n{}. (", rule.name, rule.title)).expect(rule.name);
+        let part = part.split("\n### ").next().unwrap();
+        assert!(part.contains(rule.why) && part.contains(&format!("**Fix.** {}", rule.fix)), "{part}");
+        assert!(part.contains("\nBad: ") && part.contains("\nGood: "), "{part}");
+        assert!(rule.spec.iter().all(|spec| part.contains(&spec.link())), "{part}");
+        fences += part.matches("```").count();
+    }
+    assert_eq!(fences, 4 * RULES.len());
+    // Every link within the page leads somewhere.
+    for link in page.split("](#").skip(1) {
+        let name = link.split(')').next().unwrap();
+        assert!(page.contains(&format!("\n### {name}\n")), "{name}");
+    }
+}
+
+/// The lines of the page's table, without its links.
+fn table_of(page: &str) -> String {
+    let lines = page.lines().filter(|line| line.starts_with('|'));
+    let unlinked = lines.map(|line| match line.strip_prefix("| [").and_then(|rest| rest.split_once("](#")) {
+        Some((name, rest)) => format!("| {name}{}", rest.split_once(')').unwrap().1),
+        None => line.to_owned(),
+    });
+    unlinked.map(|line| line + "\n").collect()
 }
 
 #[test]
@@ -327,8 +351,8 @@ fn the_readme_has_the_table_of_rules() {
     const END: &str = "<!-- /rules -->";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = fs::read_to_string(path).unwrap();
-    let table = call(&["rules", "--format", "markdown"]);
-    let table = table.assert_fine();
+    let page = call(&["rules", "--format", "markdown"]);
+    let table = table_of(page.assert_fine());
     let (before, rest) = readme.split_once(BEGIN).expect("README.md has the mark <!-- rules -->");
     let (shown, after) = rest.split_once(END).expect("README.md has the mark <!-- /rules -->");
     if std::env::var_os("AUTHTAP_WRITE").is_some() {

@@ -286,6 +286,23 @@ pub enum Family {
 }
 
 impl Family {
+    /// What it is about, in a few words.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Transport => "How credentials travel",
+            Self::Credentials => "How credentials are written",
+            Self::Token => "What a token says",
+            Self::Challenge => "How a challenge is written",
+            Self::Status => "Which status was answered, and by whom",
+            Self::Cors => "What browsers ask for first",
+            Self::Redirect => "Where a redirect leads",
+            Self::Connection => "What a scheme wants of a connection",
+            Self::Signature => "What a signature covers",
+            Self::Session => "What shows over several requests",
+            Self::Hop => "What a gateway between two taps did",
+        }
+    }
+
     /// The name of its folder.
     pub fn id(self) -> &'static str {
         match self {
