@@ -65,9 +65,17 @@ fn components(value: &[u8]) -> Vec<String> {
     }
     let mut names = Vec::new();
     for list in text.split('(').skip(1).filter_map(|rest| rest.split_once(')')) {
-        names.extend(list.0.split('"').skip(1).step_by(2).map(covered));
+        names.extend(list.0.split_ascii_whitespace().filter_map(component));
     }
     names
+}
+
+/// One of them: a name in quotes, and its parameters. What is in the trailers, or in the request that an answer belongs to,
+/// is no part of this head (RFC 9421 2.1).
+fn component(item: &str) -> Option<String> {
+    let (name, parameters) = item.strip_prefix('"')?.split_once('"')?;
+    let is_elsewhere = parameters.split(';').any(|parameter| matches!(parameter, "tr" | "req"));
+    (!is_elsewhere).then(|| covered(name))
 }
 
 fn covered(name: &str) -> String {

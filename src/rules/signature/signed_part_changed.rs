@@ -42,7 +42,9 @@ pub static RULE: Rule = Rule {
         Example::fires("a field that the signature lists", FIELD),
         Example::fires("the path that Digest names", DIGEST),
         Example::fires("the tap itself sets another host", TAP),
+        Example::fires("a field that the signature covers is not there", MISSING),
         Example::quiet("the gateway signs anew", RESIGNED),
+        Example::quiet("what the signature covers is in another form, and accepted", FORMS),
         Example::quiet("what is not signed may change", UNSIGNED),
         Example::quiet("the tap sets another host, and the backend signs over its own name", TAP_ACCEPTED),
     ],
@@ -50,7 +52,32 @@ pub static RULE: Rule = Rule {
 };
 
 fn check_tap(view: &View<'_>, _: &Memory) -> Vec<Finding> {
-    by_tap(view).into_iter().collect()
+    by_tap(view).or_else(|| missing(view)).into_iter().collect()
+}
+
+/// A field that the signature covers is not there, so that nobody can compute the signature that the client made.
+fn missing(view: &View<'_>) -> Option<Finding> {
+    if !matches!(view.status(), 400 | 401 | 403) || view.request().is_cut() {
+        return None;
+    }
+    // A framing field is each connection's own, and over HTTP/2 there is none.
+    let is_field = |name: &&String| {
+        let framing = ["content-length", "transfer-encoding", "connection", "te"];
+        !name.starts_with(['@', '(']) && !name.is_empty() && !framing.contains(&name.as_str())
+    };
+    let covered = signed(view);
+    let name = covered.iter().filter(is_field).find(|name| !view.request().has(name))?;
+    let summary = format!("the signature covers {name}, which the request does not have");
+    let found = RULE.found(Certainty::Certain, summary).at(At::Unknown).header(name);
+    let found = match view.main_credentials() {
+        Some(offered) => with_credentials(found, view, offered),
+        None => found.because("request: signed"),
+    };
+    let list = clip(&format!("covered: {}", covered.join(" ")));
+    Some(with_answer(found.because(list), view).fix(
+        "Look for what takes the field off between the client and this tap: a gateway, or the client's own library behind \
+         the step that signs. If the client never sends it, leave it out of what is signed.",
+    ))
 }
 
 /// The tap itself set another Host than the client signed.
@@ -239,5 +266,24 @@ const TAP_ACCEPTED: &str = r#"* upstream https://s3.example
 > Host: 127.0.0.1:8080
 > X-Amz-Date: 20261124T120000Z
 > Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+< HTTP/1.1 200 OK
+"#;
+
+const MISSING: &str = r#"> POST /orders HTTP/1.1
+> Host: api.example
+> Content-Type: application/json
+> Signature-Input: sig1=("@method" "@target-uri" "content-type" "content-digest");created=1795521600;keyid="billing"
+> Signature: sig1=:MEUCIQDzNyI0123456789abcdefABCDEF0123456789==:
+< HTTP/1.1 401 Unauthorized
+< Content-Type: application/json
+<
+< {"error":"invalid signature"}
+"#;
+
+const FORMS: &str = r#"> POST /orders HTTP/1.1
+> Host: api.example
+> Priority: u=1, i
+> Signature-Input: sig1=("@method" "@query-param";name="page" "priority";key="u" "digest";tr);created=1795521600
+> Signature: sig1=:MEUCIQDzNyI0123456789abcdefABCDEF0123456789==:
 < HTTP/1.1 200 OK
 "#;

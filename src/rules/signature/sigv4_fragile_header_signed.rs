@@ -93,6 +93,7 @@ const ENCODING: &str = r#"> GET /bucket/a.txt HTTP/1.1
 const FORWARDED: &str = r#"> GET /prod/orders HTTP/1.1
 > Host: a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com
 > X-Amz-Date: 20261124T120000Z
+> X-Forwarded-For: 10.0.0.7
 > Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/eu-west-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date;x-forwarded-for, Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 < HTTP/1.1 403 Forbidden
 < X-Amzn-ErrorType: InvalidSignatureException

@@ -69,8 +69,8 @@ fn a_sound_signature_that_is_refused_is_left_to_others() {
 fn the_host_of_the_tap_matters_where_it_is_signed() {
     let with = |signed: &str| {
         format!(
-            "* edited host s3.example\n> GET /b HTTP/1.1\n> Host: localhost:8080\n> Authorization: AWS4-HMAC-SHA256 \
-             Credential=A/20261124/r/s3/aws4_request, SignedHeaders={signed}, Signature=01\n< HTTP/1.1 403 x\n"
+            "* edited host s3.example\n> GET /b HTTP/1.1\n> Host: localhost:8080\n> X-Amz-Date: 20261124T120000Z\n\
+             > Authorization: AWS4-HMAC-SHA256 Credential=A/20261124/r/s3/aws4_request, SignedHeaders={signed}, Signature=01\n< HTTP/1.1 403 x\n"
         )
     };
     assert!(fires(&signed_part_changed::RULE, &with("host;x-amz-date")));
