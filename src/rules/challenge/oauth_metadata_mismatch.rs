@@ -160,7 +160,8 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         _ => difference.what,
     };
     let member = document.member;
-    let summary = format!("the {member} in the metadata, {}, differs from the address asked {what}", shown(view, value));
+    let summary =
+        format!("the {member} in the metadata, {}, differs from the address asked {what}", shown(view, value));
     let found = RULE.found(difference.certainty, summary).severity(difference.severity).at(At::Backend);
     let found = found.because("response: 200");
     let found = found.because(clip(&format!("body: {member}={}", view.redactor().text(value))));
