@@ -160,8 +160,7 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         _ => difference.what,
     };
     let member = document.member;
-    let summary =
-        format!("the {member} in the metadata, {}, differs from the address asked {what}", shown(view, value));
+    let summary = format!("the metadata's {member}, {}, differs {what} from the address asked", shown(view, value));
     let found = RULE.found(difference.certainty, summary).severity(difference.severity).at(At::Backend);
     let found = found.because("response: 200");
     let found = found.because(clip(&format!("body: {member}={}", view.redactor().text(value))));
@@ -193,12 +192,12 @@ fn difference_of_address(asked: &Asked<'_>, named: &Address) -> Option<Option<Di
     let is_inside = asked.address.is_internal() && !asked.is_given;
     match asked.address.leads(named) {
         Leads::SameOrigin => Some(None),
-        Leads::ToInternalHost => differs("in its host, which is known only inside", true),
+        Leads::ToInternalHost => differs("in its host (known only inside)", true),
         Leads::OtherHost if is_inside => None,
         Leads::OtherHost => differs("in its host", !asked.is_behind_gateway),
-        Leads::ToHttp if !is_inside => differs("in its scheme, which is http", true),
+        Leads::ToHttp if !is_inside => differs("by http in place of https", true),
         // The tap sees http behind whatever ends TLS, also where that says nothing of it.
-        Leads::ToHttps if asked.is_given => differs("in its scheme, which is https", true),
+        Leads::ToHttps if asked.is_given => differs("by https in place of http", true),
         // Gateways leave out the port when they hand on the host.
         Leads::OtherPort if !is_inside => differs("in its port", asked.is_given),
         Leads::ToHttp | Leads::ToHttps | Leads::OtherPort => Some(None),
@@ -241,7 +240,7 @@ fn difference_of_path(
     }
     let is_above = |one: &str| one.strip_prefix(&bare(path)).is_some_and(|rest| rest.starts_with('/'));
     if document.is_resource() && expected.into_iter().any(is_above) {
-        return differs("in that it is above it", Severity::Info);
+        return differs("in that it stops above", Severity::Info);
     }
     differs("in its path", Severity::Error)
 }
