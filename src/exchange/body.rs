@@ -41,19 +41,21 @@ fn is_textual(kind: &[u8]) -> bool {
 /// Whether the body of a success says something about the login: metadata of OAuth, a page in place of data, or so little
 /// JSON that it may be an error. What hands out secrets is left alone, as far as the request shows it.
 fn is_evidence_of_success(request: &RawHead, answer: &RawHead, kind: &[u8]) -> bool {
-    let line = request.request_line();
     let is_json = memmem::find(kind, b"json").is_some();
+    let is_page = kind.starts_with(b"text/html");
+    if !is_json && !is_page {
+        return false;
+    }
+    let line = request.request_line();
     if is_metadata(path_of(line.target)) {
         return is_json && line.method == b"GET";
-    }
-    if hands_out_secrets(request) {
-        return false;
     }
     let is_small = || {
         let length = answer.value("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         length.is_some_and(|length: usize| length <= SMALL_JSON)
     };
-    if is_json { is_small() } else { kind.starts_with(b"text/html") && is_api_request(request) }
+    let is_about_login = if is_json { is_small() } else { is_api_request(request) };
+    is_about_login && !hands_out_secrets(request)
 }
 
 /// Whether a path is one of the public documents that describe a login (RFC 8414 3, RFC 9728 3, OpenID Connect Discovery 4).

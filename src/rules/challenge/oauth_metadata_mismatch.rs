@@ -20,10 +20,14 @@ pub static RULE: Rule = Rule {
     fix: "Set the server's public base URL, or its issuer, to exactly what clients are configured with: scheme, host, path and \
           the slash at the end. The gateway has to hand on the Host that was asked for, or X-Forwarded-Host and \
           X-Forwarded-Proto.",
-    spec: &[Spec::rfc(9728, "3.3"), Spec::rfc(8414, "3.3")],
+    spec: &[
+        Spec::rfc(9728, "3.3"),
+        Spec::rfc(8414, "3.3"),
+        Spec::Document("OpenID Connect Discovery 4.3", "https://openid.net/specs/openid-connect-discovery-1_0.html"),
+    ],
     supersedes: &[],
     examples: &[
-        Example::fires("the resource has another path", PATH),
+        Example::fires("the resource has another path", MOVED),
         Example::fires("the resource ends in a slash", SLASH),
         Example::fires("the issuer has the inner name", INSIDE),
         Example::fires("the issuer is http behind a gateway with TLS", HTTP),
@@ -121,11 +125,17 @@ impl<'m> Asked<'m> {
     }
 
     fn url(&self, named: &Address, path: &str) -> String {
-        let scheme = self.address.scheme.or(named.scheme).unwrap_or("https");
+        // What the tap sees as http may be https before it.
+        let is_known = self.is_given || self.address.scheme == Some("https");
+        let scheme = self.address.scheme.filter(|_| is_known).or(named.scheme).unwrap_or("https");
         let port = self.address.port.map(|port| format!(":{port}")).unwrap_or_default();
         format!("{scheme}://{}{port}{}{path}", self.address.host, self.prefix)
     }
 }
+
+/// What is said where the difference may be a small one, that has words of its own.
+const HOST: &str = "in its host";
+const PATH: &str = "in its path";
 
 /// In what the address in a document differs from the one that was asked.
 struct Difference {
@@ -155,9 +165,9 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         None => by_path()?,
     };
     let expected = asked.url(&named, document.path);
-    let what = match variant(value, &expected) {
-        Some(what) if difference.severity > Severity::Info => what,
-        _ => difference.what,
+    let what = match difference.what {
+        HOST | PATH => variant(value, &expected).unwrap_or(difference.what),
+        what => what,
     };
     let member = document.member;
     let summary = format!("the metadata's {member}, {}, differs {what} from the address asked", shown(view, value));
@@ -194,7 +204,7 @@ fn difference_of_address(asked: &Asked<'_>, named: &Address) -> Option<Option<Di
         Leads::SameOrigin => Some(None),
         Leads::ToInternalHost => differs("in its host (known only inside)", true),
         Leads::OtherHost if is_inside => None,
-        Leads::OtherHost => differs("in its host", !asked.is_behind_gateway),
+        Leads::OtherHost => differs(HOST, !asked.is_behind_gateway),
         Leads::ToHttp if !is_inside => differs("by http in place of https", true),
         // The tap sees http behind whatever ends TLS, also where that says nothing of it.
         Leads::ToHttps if asked.is_given => differs("by https in place of http", true),
@@ -242,10 +252,10 @@ fn difference_of_path(
     if document.is_resource() && expected.into_iter().any(is_above) {
         return differs("in that it stops above", Severity::Info);
     }
-    differs("in its path", Severity::Error)
+    differs(PATH, Severity::Error)
 }
 
-const PATH: &str = r#"* client tls
+const MOVED: &str = r#"* client tls
 > GET /.well-known/oauth-protected-resource/prod/mcp HTTP/1.1
 > Host: tools.example
 < HTTP/1.1 200 OK
@@ -371,3 +381,78 @@ const NO_JSON: &str = r#"* client tls
 <
 < <html>"issuer":"https://other.example"</html>
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+
+    /// What is found in the document that says `value`, as severity, certainty and summary.
+    fn found(path: &str, fields: &str, member: &str, value: &str) -> Option<(Severity, Certainty, String)> {
+        let text = format!(
+            "* client tls\n> GET {path} HTTP/1.1\n{fields}< HTTP/1.1 200 OK\n< Content-Type: application/json\n<\n\
+             < {{\"{member}\":\"{value}\",\"more\":[\n"
+        );
+        let exchange = transcript::parse(&text).unwrap().remove(0);
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let found = check(&View::new(&exchange, &redactor), &Memory::default()).pop()?;
+        Some((found.severity, found.certainty, found.summary))
+    }
+
+    const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
+    const HOST_FIELD: &str = "> Host: tools.example\n";
+
+    #[test]
+    fn how_it_differs_is_said() {
+        let what = |value: &str| {
+            let (severity, certainty, summary) = found(RESOURCE, HOST_FIELD, "resource", value).unwrap();
+            let what = summary.split_once(", differs ").unwrap().1.to_owned();
+            (severity, certainty, what.strip_suffix(" from the address asked").unwrap().to_owned())
+        };
+        use Certainty::{Certain, Likely};
+        use Severity::{Error, Info, Warning};
+        let told = |severity, certainty, what: &str| (severity, certainty, what.to_owned());
+        assert_eq!(what("https://tools.example/mcp/"), told(Warning, Certain, "by the slash at its end alone"));
+        assert_eq!(what("http://tools.example/mcp"), told(Error, Certain, "by http in place of https"));
+        assert_eq!(what("https://other.example/mcp"), told(Error, Certain, "by its host alone"));
+        assert_eq!(what("https://10.1.2.3/mcp"), told(Error, Certain, "in its host (known only inside)"));
+        assert_eq!(what("https://tools.example/MCP"), told(Error, Certain, "by upper and lower case alone"));
+        assert_eq!(what("https://tools.example/api"), told(Error, Certain, "in its path"));
+        assert_eq!(what("https://tools.example:8443/mcp"), told(Error, Likely, "in its port"));
+        assert_eq!(what("https://tools.example"), told(Info, Certain, "in that it stops above"));
+    }
+
+    #[test]
+    fn what_may_be_right_is_left() {
+        let quiet = |path: &str, fields: &str, member: &str, value: &str| {
+            let found = found(path, fields, member, value);
+            assert!(found.is_none(), "{path} {fields} {value}: {:?}", found.unwrap().2);
+        };
+        let same = "https://tools.example/mcp";
+        quiet(RESOURCE, HOST_FIELD, "resource", same);
+        quiet(RESOURCE, HOST_FIELD, "resource", "https://tools.example:443/mcp");
+        quiet(RESOURCE, HOST_FIELD, "resource", "urn:tools");
+        quiet(RESOURCE, HOST_FIELD, "other", "https://other.example");
+        // Who asks under an inner name is meant to get what is for those outside.
+        quiet(RESOURCE, "> Host: localhost:8080\n", "resource", same);
+        quiet(RESOURCE, "> Host: tools:8080\n", "resource", same);
+        // A gateway said under which name it was asked, or may have cut the path.
+        quiet(RESOURCE, "> Host: a.example\n> X-Forwarded-Host: tools.example\n", "resource", same);
+        quiet(RESOURCE, "> Host: tools.example\n> Via: 1.1 edge\n", "resource", "https://tools.example/prod/mcp");
+        // The document of the whole host is looked for where a path has none.
+        quiet("/.well-known/oauth-protected-resource", HOST_FIELD, "resource", same);
+        let tenant = "/common/.well-known/openid-configuration";
+        quiet(tenant, "> Host: login.microsoftonline.com\n", "issuer", "https://sts.windows.net/2f1c/");
+        quiet("/a/.well-known/openid-configuration/b", HOST_FIELD, "issuer", "https://tools.example/c");
+        quiet("/.well-known/jwks.json", HOST_FIELD, "issuer", "https://other.example");
+    }
+
+    #[test]
+    fn behind_a_gateway_that_does_not_name_the_host_it_is_less_sure() {
+        let fields = "> Host: a.example\n> Via: 1.1 edge\n";
+        let (_, certainty, _) = found(RESOURCE, fields, "resource", "https://tools.example/mcp").unwrap();
+        assert_eq!(certainty, Certainty::Likely);
+    }
+}
