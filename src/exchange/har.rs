@@ -388,6 +388,21 @@ mod tests {
     }
 
     #[test]
+    fn of_a_success_only_what_is_evidence_is_kept() {
+        let text = |entry: String| {
+            let archive = read(&file("Firefox", &[entry])).unwrap();
+            archive.exchanges[0].response.seen().unwrap().body.start.clone()
+        };
+        let metadata = |entry: String| entry.replace("/v1/orders", "/.well-known/oauth-protected-resource");
+        let json = |entry: String| {
+            entry.replace("\"content-encoding\",\"value\":\"gzip\"", "\"content-type\",\"value\":\"application/json\"")
+        };
+        assert_eq!(text(json(metadata(entry(200, "")))).as_deref(), Some(&b"no token"[..]));
+        assert_eq!(text(json(entry(200, ""))), None);
+        assert_eq!(text(metadata(entry(200, ""))), None);
+    }
+
+    #[test]
     fn a_sanitised_archive_is_known() {
         let bare = read(&file("WebInspector", &[entry(401, "")])).unwrap();
         assert!(bare.sanitised.is_some() && bare.exchanges[0].request.head.is_cut());

@@ -170,7 +170,11 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         what => what,
     };
     let member = document.member;
-    let summary = format!("the metadata's {member}, {}, differs {what} from the address asked", shown(view, value));
+    let stands = match difference.severity {
+        Severity::Info => what.to_owned(),
+        _ => format!("differs {what} from"),
+    };
+    let summary = format!("the metadata's {member}, {}, {stands} the address asked", shown(view, value));
     let found = RULE.found(difference.certainty, summary).severity(difference.severity).at(At::Backend);
     let found = found.because("response: 200");
     let found = found.because(clip(&format!("body: {member}={}", view.redactor().text(value))));
@@ -250,7 +254,7 @@ fn difference_of_path(
     }
     let is_above = |one: &str| one.strip_prefix(&bare(path)).is_some_and(|rest| rest.starts_with('/'));
     if document.is_resource() && expected.into_iter().any(is_above) {
-        return differs("in that it stops above", Severity::Info);
+        return differs("is above", Severity::Info);
     }
     differs(PATH, Severity::Error)
 }
@@ -408,8 +412,9 @@ mod tests {
     fn how_it_differs_is_said() {
         let what = |value: &str| {
             let (severity, certainty, summary) = found(RESOURCE, HOST_FIELD, "resource", value).unwrap();
-            let what = summary.split_once(", differs ").unwrap().1.to_owned();
-            (severity, certainty, what.strip_suffix(" from the address asked").unwrap().to_owned())
+            let what = summary.split_once(&format!("{value}, ")).unwrap().1.strip_suffix(" the address asked").unwrap();
+            let what = what.strip_prefix("differs ").and_then(|what| what.strip_suffix(" from")).unwrap_or(what);
+            (severity, certainty, what.to_owned())
         };
         use Certainty::{Certain, Likely};
         use Severity::{Error, Info, Warning};
@@ -421,7 +426,7 @@ mod tests {
         assert_eq!(what("https://tools.example/MCP"), told(Error, Certain, "by upper and lower case alone"));
         assert_eq!(what("https://tools.example/api"), told(Error, Certain, "in its path"));
         assert_eq!(what("https://tools.example:8443/mcp"), told(Error, Likely, "in its port"));
-        assert_eq!(what("https://tools.example"), told(Info, Certain, "in that it stops above"));
+        assert_eq!(what("https://tools.example"), told(Info, Certain, "is above"));
     }
 
     #[test]

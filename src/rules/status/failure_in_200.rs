@@ -197,7 +197,7 @@ const ERROR: &str = r#"> GET /api/orders HTTP/1.1
 > Accept: application/json
 < HTTP/1.1 200 OK
 < Content-Type: application/json
-< Content-Length: 46
+< Content-Length: 48
 <
 < {"error":"Forbidden","message":"not your order"}
 "#;
