@@ -33,10 +33,12 @@ pub static RULE: Rule = Rule {
         Example::fires("the issuer is http behind a gateway with TLS", HTTP),
         Example::fires("the issuer has a path of which the URL knows nothing", PREFIX),
         Example::fires("another public URL was given", GIVEN),
+        Example::fires("the challenge came from elsewhere", ELSEWHERE),
         Example::fires_beside("the resource is above the address", ABOVE),
         Example::quiet("both are the same", SAME),
         Example::quiet("the slash at an issuer's end does not show in the URL", ISSUER_SLASH),
         Example::quiet("the challenge named the document of the whole host", ROOT),
+        Example::quiet("the tap does not see the prefix of the public URL", PREFIXED),
         Example::quiet("a gateway with TLS may stand before a tap that sees http", DOUBTFUL),
         Example::quiet("one issuer for many tenants", TENANTS),
         Example::quiet("the answer is a page", NO_JSON),
@@ -236,15 +238,19 @@ fn difference_of_path(
     if expected.into_iter().any(is_same) {
         return None;
     }
-    let certainty = if asked.is_behind_gateway { Certainty::Likely } else { Certainty::Certain };
-    let differs = |what, severity| Some(Difference { what, severity, certainty });
     // A document that a challenge named is about what was asked there (RFC 9728 3.3), and clients look for that of the
     // whole host when there is none of its own.
-    let is_named = document.is_resource().then(|| memory.metadata_is_named_at(view, path.as_bytes())).flatten();
     let is_of_host = document.is_resource() && bare(document.path).is_empty();
+    let seen = path.strip_prefix(asked.prefix).unwrap_or(path);
+    let is_named = |path: &str| memory.metadata_is_named_at(view, path.as_bytes());
+    let is_named = is_named(path).max(is_named(seen)).filter(|_| document.is_resource());
     if is_named == Some(true) || is_of_host && is_named.is_none() {
         return None;
     }
+    // Of the host's document another client than the one that a challenge sent may know what it is looking for.
+    let is_doubtful = asked.is_behind_gateway || is_of_host;
+    let certainty = if is_doubtful { Certainty::Likely } else { Certainty::Certain };
+    let differs = |what, severity| Some(Difference { what, severity, certainty });
     // A gateway may have taken the start of the path away.
     if asked.is_behind_gateway && bare(path).ends_with(&bare(document.path)) {
         return None;
@@ -358,6 +364,34 @@ const ROOT: &str = r#"* client tls
 < Content-Type: application/json
 <
 < {"resource":"https://tools.example/mcp"}
+"#;
+
+const ELSEWHERE: &str = r#"* client tls
+> POST /v1/mcp HTTP/1.1
+> Host: tools.example
+> MCP-Protocol-Version: 2025-11-25
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer resource_metadata="https://tools.example/.well-known/oauth-protected-resource"
+> GET /.well-known/oauth-protected-resource HTTP/1.1
+> Host: tools.example
+< HTTP/1.1 200 OK
+< Content-Type: application/json
+<
+< {"resource":"https://tools.example/mcp"}
+"#;
+
+const PREFIXED: &str = r#"* given public-url https://api.example/tools
+> POST /mcp HTTP/1.1
+> Host: 10.0.3.7:8080
+> MCP-Protocol-Version: 2025-11-25
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer resource_metadata="http://10.0.3.7:8080/.well-known/oauth-protected-resource"
+> GET /.well-known/oauth-protected-resource HTTP/1.1
+> Host: 10.0.3.7:8080
+< HTTP/1.1 200 OK
+< Content-Type: application/json
+<
+< {"resource":"https://api.example/tools/mcp"}
 "#;
 
 const DOUBTFUL: &str = r#"> GET /.well-known/oauth-authorization-server HTTP/1.1
