@@ -70,7 +70,7 @@ impl Challenges {
     /// Whether a challenge that sent clients to this exchange's path for metadata stood at that path, or below it. `None`
     /// where no challenge did.
     pub(super) fn is_named_at(&self, view: &View<'_>, path: &[u8]) -> Option<bool> {
-        Some(self.named_here(view)?.paths.contains(&self.hashes.hash_one(bare(path))))
+        Some(self.named_here(view)?.paths.contains(&self.hashes.hash_one(path)))
     }
 
     fn named_here(&self, view: &View<'_>) -> Option<&Named> {
@@ -137,14 +137,10 @@ impl Challenges {
     }
 }
 
-/// A path, and each that is above it.
+/// A path, and each that is above it, with the slash at its end and without.
 fn with_those_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::successors(Some(bare(path)), |path| path.get(..memchr::memrchr(b'/', path)?)).take(PATHS / 4)
-}
-
-/// A path without the slash at its end.
-fn bare(path: &[u8]) -> &[u8] {
-    path.strip_suffix(b"/").unwrap_or(path)
+    let above = memchr::memrchr_iter(b'/', path).flat_map(|at| [path.get(..=at), path.get(..at)]);
+    std::iter::once(path).chain(above.flatten()).take(PATHS / 2)
 }
 
 fn tap<'a>(view: &View<'a>) -> &'a str {

@@ -4,7 +4,7 @@ use crate::exchange::View;
 use crate::exchange::location::{Address, Leads};
 use crate::exchange::view::path_of;
 use crate::memory::Memory;
-use crate::rules::evidence::{clip, shown, variant};
+use crate::rules::evidence::{clip, clock, shown, variant};
 use crate::rules::json::Top;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
@@ -79,6 +79,11 @@ impl<'v> Document<'v> {
 
     fn is_resource(&self) -> bool {
         self.member == "resource"
+    }
+
+    /// Whether it is the one of the whole host, which may be about anything there.
+    fn is_of_host(&self) -> bool {
+        self.is_resource() && self.path.trim_end_matches('/').is_empty()
     }
 }
 
@@ -181,6 +186,10 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let found = found.because("response: 200");
     let found = found.because(clip(&format!("body: {member}={}", view.redactor().text(value))));
     let found = found.because(clip(&format!("fetched: {}", view.redactor().target(view.path()))));
+    // The path of the host's document says nothing; that of the challenge does.
+    if let Some(named) = memory.metadata_named_here(view).filter(|_| difference.what == PATH && document.is_of_host()) {
+        return Some(found.because(format!("before: a challenge at {}, at another path, named it", clock(named))));
+    }
     let by = if asked.is_given { ", by --public-url" } else { "" };
     Some(found.because(clip(&format!("expected{by}: {}", view.redactor().text(&expected)))))
 }
@@ -240,11 +249,12 @@ fn difference_of_path(
     }
     // A document that a challenge named is about what was asked there (RFC 9728 3.3), and clients look for that of the
     // whole host when there is none of its own.
-    let is_of_host = document.is_resource() && bare(document.path).is_empty();
+    let is_of_host = document.is_of_host();
     let seen = path.strip_prefix(asked.prefix).unwrap_or(path);
-    let is_named = |path: &str| memory.metadata_is_named_at(view, path.as_bytes());
-    let is_named = is_named(path).max(is_named(seen)).filter(|_| document.is_resource());
-    if is_named == Some(true) || is_of_host && is_named.is_none() {
+    let is_named_at = |path: &str| memory.metadata_is_named_at(view, path.as_bytes());
+    let is_named = is_named_at(path).max(is_named_at(seen)).filter(|_| document.is_resource());
+    let is_named_but_for_slash = || is_of_host && is_named_at(&bare(path)) == Some(true);
+    if is_named == Some(true) || is_of_host && is_named.is_none() || is_named_but_for_slash() {
         return None;
     }
     // Of the host's document another client than the one that a challenge sent may know what it is looking for.
@@ -275,6 +285,11 @@ const MOVED: &str = r#"* client tls
 "#;
 
 const SLASH: &str = r#"* client tls
+> POST /mcp HTTP/1.1
+> Host: tools.example
+> MCP-Protocol-Version: 2025-11-25
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer resource_metadata="https://tools.example/.well-known/oauth-protected-resource/mcp"
 > GET /.well-known/oauth-protected-resource/mcp HTTP/1.1
 > Host: tools.example
 < HTTP/1.1 200 OK
