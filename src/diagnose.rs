@@ -114,7 +114,8 @@ fn by_policy(mut finding: Finding, view: &View<'_>, normal: Option<Normal>) -> O
     let about_credentials = matches!(finding.rule.family, Family::Credentials | Family::Token);
     let about_refusal = about_credentials || finding.rule.family == Family::Status;
     let is_guess = finding.certainty < Certainty::Certain && finding.severity > Severity::Info;
-    if view.is_success() {
+    // Where what the success says is the fault, the success is no evidence that all is well.
+    if view.is_success() && !finding.is_about_success {
         if finding.certainty < Certainty::Certain {
             return None;
         }
@@ -225,6 +226,23 @@ mod tests {
         let rules = [guess, syntax];
         assert_eq!(found(&rules, "200 OK").0, [("syntax", Severity::Info)]);
         assert_eq!(found(&rules, "403 x").0, [("syntax", Severity::Error), ("guess", Severity::Error)]);
+    }
+
+    #[test]
+    fn what_is_about_the_success_itself_stays() {
+        let page = rule("page", Family::Status, Severity::Warning, |_, _| {
+            let found = finding("page", Family::Status, Severity::Warning, Certainty::Likely);
+            found.into_iter().map(Finding::about_success).collect()
+        });
+        let metadata = rule("metadata", Family::Challenge, Severity::Error, |_, _| {
+            let found = finding("metadata", Family::Challenge, Severity::Error, Certainty::Certain);
+            found.into_iter().map(Finding::about_success).collect()
+        });
+        let other = rule("other", Family::Challenge, Severity::Error, |_, _| {
+            finding("other", Family::Challenge, Severity::Error, Certainty::Certain)
+        });
+        let expected = [("metadata", Severity::Error), ("page", Severity::Warning), ("other", Severity::Info)];
+        assert_eq!(found(&[page, metadata, other], "200 OK").0, expected);
     }
 
     #[test]

@@ -370,6 +370,12 @@ impl Memory {
         self.challenges.named(view)
     }
 
+    /// Whether a challenge that of late sent clients to this exchange's path for metadata stood at `path` or below it; `None`
+    /// where no challenge did.
+    pub fn metadata_is_named_at(&self, view: &View<'_>, path: &[u8]) -> Option<bool> {
+        self.challenges.is_named_at(view, path)
+    }
+
     /// What this exchange's host answered where clients look for metadata by themselves.
     pub fn well_known(&self, view: &View<'_>) -> WellKnown {
         self.challenges.well_known(view)

@@ -218,6 +218,26 @@ fn a_short_secret_does_not_tell_its_length() {
     assert!(header_values(&record["request"], "X-Api-Key")[0].ends_with(" len<16>"), "{record:#}");
 }
 
+#[test]
+fn of_a_success_that_is_read_the_finding_alone_is_told() {
+    let page = "<!doctype html><html><form action=\"/login\"><input type=\"password\" value=\"zebra\"></form></html>";
+    for (kind, text, severity) in
+        [("text/html", page, "warning"), ("application/json", "{\"code\":401,\"message\":\"zebra\"}", "info")]
+    {
+        let origin = Origin::reply(answer("200 OK", &[&format!("Content-Type: {kind}")], text));
+        let tap = Tap::start(&origin.url());
+        let record = recorded(&tap, request(&["Accept: application/json"]));
+        let finding = &record["diagnosis"]["findings"][0];
+        assert_eq!(
+            (&finding["rule"], &finding["severity"]),
+            (&json!("failure-in-200"), &json!(severity)),
+            "{record:#}"
+        );
+        assert!(record["response"].get("error_body").is_none());
+        assert!(!record.to_string().contains("zebra"), "{record:#}");
+    }
+}
+
 fn error_text(reply: Vec<u8>) -> Option<String> {
     record_of(reply)["response"]["error_body"]["text"].as_str().map(str::to_owned)
 }

@@ -486,6 +486,37 @@ fn in_answers(vault: &mut Vault) -> Vec<Planted> {
             all.push((request.clone(), answer(status, &packed, &gzip(body.as_bytes()))));
         }
     }
+    // Of a success nothing is told but what a rule makes of it, though some of its text is read.
+    for (place, target, media, form) in [
+        ("a small success", "/v1/orders", "application/json", "{\"code\":401,\"message\":\"{} is over\"}"),
+        (
+            "an issuer",
+            "/.well-known/oauth-authorization-server",
+            "application/json",
+            "{\"issuer\":\"https://b.example/{}\"}",
+        ),
+        (
+            "metadata",
+            "/.well-known/oauth-authorization-server",
+            "application/json",
+            "{\"issuer\":\"https://b.example/\",\"x\":\"{}\"}",
+        ),
+        (
+            "a login page",
+            "/v1/orders",
+            "text/html",
+            "<html><title>Login {}</title><form><input type=password value={}></form>",
+        ),
+        ("an answer with a token", "/oauth2/token", "application/json", "{\"access_token\":\"{}\"}"),
+    ] {
+        let token = vault.token(place);
+        let request = lines(&[&format!("GET {target} HTTP/1.1"), "Host: a.example", "Accept: application/json"]);
+        let media = format!("Content-Type: {media}");
+        let body = form.replace("{}", &token);
+        all.push((request.clone(), answer("200 OK", &[&media], body.as_bytes())));
+        let packed = [media.as_str(), "Content-Encoding: gzip"];
+        all.push((request, answer("200 OK", &packed, &gzip(body.as_bytes()))));
+    }
     // What the request offered does not stay in the text of the refusal, whatever it looks like.
     let password = vault.password("an echo of a password", "jade");
     let body = format!("the password {password} of alice is wrong");

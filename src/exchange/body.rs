@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use bytes::Bytes;
+use memchr::memmem;
 
+use super::view::path_of;
 use crate::wire::RawHead;
 
 /// How much of a body's text is kept as evidence.
@@ -12,12 +14,108 @@ pub const TEXT_KEPT: usize = 4 * 1024;
 /// How much of a compressed body is kept, to be unpacked later.
 pub const PACKED_KEPT: usize = 64 * 1024;
 
+/// The largest JSON of a success that is kept whole: an error's envelope is small, and data is mostly larger.
+pub const SMALL_JSON: usize = 512;
+
+/// How much of an answer's body is evidence, by both heads alone: the text of a refusal, and of the successes the few in
+/// which a refusal or a login's description may stand. 0 where nothing of it is to be kept.
+pub fn kept_of_answer(request: &RawHead, answer: &RawHead, status: u16) -> usize {
+    let kind = || answer.value("content-type").map(<[u8]>::to_ascii_lowercase);
+    let is_evidence = match status {
+        400..500 => kind().is_none_or(|kind| is_textual(&kind)),
+        200 => kind().is_some_and(|kind| is_evidence_of_success(request, answer, &kind)),
+        _ => false,
+    };
+    match (is_evidence, answer.has("content-encoding")) {
+        (false, _) => 0,
+        (true, false) => TEXT_KEPT,
+        (true, true) => PACKED_KEPT,
+    }
+}
+
+fn is_textual(kind: &[u8]) -> bool {
+    kind.starts_with(b"text/")
+        || [&b"json"[..], b"xml", b"x-www-form-urlencoded"].iter().any(|word| memmem::find(kind, word).is_some())
+}
+
+/// Whether the body of a success says something about the login: metadata of OAuth, a page in place of data, or so little
+/// JSON that it may be an error. What hands out secrets is left alone, as far as the request shows it.
+fn is_evidence_of_success(request: &RawHead, answer: &RawHead, kind: &[u8]) -> bool {
+    let is_json = memmem::find(kind, b"json").is_some();
+    let is_page = kind.starts_with(b"text/html");
+    if !is_json && !is_page {
+        return false;
+    }
+    let line = request.request_line();
+    if is_metadata(path_of(line.target)) {
+        return is_json && line.method == b"GET";
+    }
+    let is_small = || {
+        let length = answer.value("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        length.is_some_and(|length: usize| length <= SMALL_JSON)
+    };
+    let is_about_login = if is_json { is_small() } else { is_api_request(request) };
+    is_about_login && !hands_out_secrets(request)
+}
+
+/// Whether a path is one of the public documents that describe a login (RFC 8414 3, RFC 9728 3, OpenID Connect Discovery 4).
+fn is_metadata(path: &[u8]) -> bool {
+    [&b"/.well-known/oauth-"[..], b"/.well-known/openid-configuration"]
+        .iter()
+        .any(|place| memmem::find(path, place).is_some())
+}
+
+/// Whether the answer may hold tokens, keys or passwords, by the words of the path and the form that was sent.
+fn hands_out_secrets(request: &RawHead) -> bool {
+    const WORDS: [&[u8]; 14] = [
+        b"token",
+        b"oauth",
+        b"auth",
+        b"login",
+        b"signin",
+        b"sign-in",
+        b"session",
+        b"introspect",
+        b"revoke",
+        b"password",
+        b"secret",
+        b"credential",
+        b"key",
+        b"jwt",
+    ];
+    let path = path_of(request.request_line().target).to_ascii_lowercase();
+    let is_form = request.value("content-type").is_some_and(|kind| {
+        let form = b"application/x-www-form-urlencoded";
+        kind.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
+    });
+    is_form || WORDS.iter().any(|word| memmem::find(&path, word).is_some())
+}
+
+/// Whether a program asks that can't read a page: it wants JSON, is a script, or has a token. Who takes HTML may get it.
+pub fn is_api_request(request: &RawHead) -> bool {
+    let accept = request.value("accept").unwrap_or_default().to_ascii_lowercase();
+    let is_navigation = request.value("sec-fetch-mode").is_some_and(|mode| mode.eq_ignore_ascii_case(b"navigate"));
+    // Pieces of pages are what such a script asks for.
+    let takes_html = memmem::find(&accept, b"html").is_some() || request.has("hx-request");
+    if is_navigation || takes_html {
+        return false;
+    }
+    let is_script = request.value("x-requested-with").is_some_and(|with| with.eq_ignore_ascii_case(b"xmlhttprequest"))
+        || request.value("sec-fetch-mode").is_some_and(|mode| mode.eq_ignore_ascii_case(b"cors"));
+    let has_token = request
+        .value("authorization")
+        .and_then(|value| value.get(..7))
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "));
+    accept.starts_with(b"application/json") || is_script || has_token
+}
+
 /// A body that passed.
 #[derive(Clone, Default)]
 pub struct Body {
     /// Its size in bytes, without the framing of chunks; what passed of it where it broke off.
     pub size: u64,
-    /// Its first bytes as they passed, where they are evidence: of a refusal's text, of a form.
+    /// Its first bytes as they passed, where they are evidence: of a refusal's text, of a form, of the few successes that
+    /// [`kept_of_answer`] names.
     pub start: Option<Bytes>,
     /// Whether that start is unpacked already, whatever Content-Encoding says.
     pub is_unpacked: bool,
@@ -83,6 +181,62 @@ mod tests {
     fn text(coding: &str, packed: Vec<u8>) -> Option<String> {
         let head = RawHead::from_fields("", [(&b"Content-Encoding"[..], coding.as_bytes())].into_iter());
         Body { size: packed.len() as u64, start: Some(packed.into()), is_unpacked: false }.text(&head)
+    }
+
+    /// How much is kept of an answer that has `fields`, to a request with that start line and those fields.
+    fn kept(line: &str, sent: &[(&str, &str)], status: u16, fields: &[(&str, &str)]) -> usize {
+        let head = |line: &str, fields: &[(&str, &str)]| {
+            RawHead::from_fields(line, fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        };
+        kept_of_answer(&head(line, sent), &head("HTTP/1.1 200 OK", fields), status)
+    }
+
+    const JSON: (&str, &str) = ("Content-Type", "application/json; charset=utf-8");
+    const HTML: (&str, &str) = ("Content-Type", "text/html");
+    const SMALL: (&str, &str) = ("Content-Length", "40");
+    const WANTS_JSON: (&str, &str) = ("Accept", "application/json");
+
+    #[test]
+    fn refusals_are_kept_as_far_as_they_are_text() {
+        let line = "GET /oauth2/token HTTP/1.1";
+        assert_eq!(kept(line, &[], 401, &[JSON]), TEXT_KEPT);
+        assert_eq!(kept(line, &[], 404, &[]), TEXT_KEPT);
+        assert_eq!(kept(line, &[], 403, &[HTML, ("Content-Encoding", "gzip")]), PACKED_KEPT);
+        assert_eq!(kept(line, &[], 403, &[("Content-Type", "image/png")]), 0);
+        assert_eq!(kept(line, &[], 500, &[JSON, SMALL]), 0);
+    }
+
+    #[test]
+    fn of_successes_only_what_is_about_a_login_is_kept() {
+        let metadata = "GET /.well-known/oauth-protected-resource/mcp HTTP/1.1";
+        assert_eq!(kept(metadata, &[], 200, &[JSON]), TEXT_KEPT);
+        assert_eq!(kept("GET /realms/a/.well-known/openid-configuration HTTP/1.1", &[], 200, &[JSON]), TEXT_KEPT);
+        assert_eq!(kept(metadata, &[], 200, &[HTML]), 0);
+        assert_eq!(kept("POST /.well-known/oauth-protected-resource HTTP/1.1", &[], 200, &[JSON]), 0);
+
+        let api = "GET /v1/orders HTTP/1.1";
+        assert_eq!(kept(api, &[WANTS_JSON], 200, &[HTML]), TEXT_KEPT);
+        assert_eq!(kept(api, &[("Authorization", "bearer abc")], 200, &[HTML]), TEXT_KEPT);
+        assert_eq!(kept(api, &[("X-Requested-With", "XMLHttpRequest")], 200, &[HTML]), TEXT_KEPT);
+        assert_eq!(kept(api, &[], 200, &[HTML]), 0);
+        assert_eq!(kept(api, &[("Accept", "text/html, */*"), ("Sec-Fetch-Mode", "cors")], 200, &[HTML]), 0);
+        assert_eq!(kept(api, &[WANTS_JSON, ("Sec-Fetch-Mode", "navigate")], 200, &[HTML]), 0);
+
+        assert_eq!(kept(api, &[], 200, &[JSON, SMALL]), TEXT_KEPT);
+        assert_eq!(kept(api, &[WANTS_JSON], 200, &[JSON, ("Content-Length", "513")]), 0);
+        assert_eq!(kept(api, &[WANTS_JSON], 200, &[JSON]), 0);
+        assert_eq!(kept(api, &[], 206, &[JSON, SMALL]), 0);
+    }
+
+    #[test]
+    fn what_hands_out_secrets_is_never_kept() {
+        for path in ["/oauth2/token", "/connect/Token?x", "/api/refreshToken", "/v1/api-keys", "/login", "/userAuth/1"]
+        {
+            assert_eq!(kept(&format!("POST {path} HTTP/1.1"), &[WANTS_JSON], 200, &[JSON, SMALL]), 0, "{path}");
+            assert_eq!(kept(&format!("GET {path} HTTP/1.1"), &[WANTS_JSON], 200, &[HTML]), 0, "{path}");
+        }
+        let form = ("Content-Type", "application/x-www-form-urlencoded");
+        assert_eq!(kept("POST /as HTTP/1.1", &[form], 200, &[JSON, SMALL]), 0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::body::TEXT_KEPT;
+use super::body::{TEXT_KEPT, kept_of_answer};
 use super::{
     Body, Capture, ClientSide, Exchange, OnPath, Outcome, Position, Request, Response, Tap, Timing, Tls, UpstreamSide,
     Version,
@@ -258,6 +258,8 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|addr| addr.is_loopback()) || host == "[::1]";
     let addr = if is_local { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let id = Ulid::from_parts(time.as_millisecond().unsigned_abs(), number as u128);
+    let request_head = head(&format!("{} {target} {token}", request.method), &request.headers, is_sanitised);
+    let response = response(&entry.response, &request_head);
     let connection = connection_number(entry.connection.as_ref()).unwrap_or(u64::MAX - number as u64);
     let scheme = if url.is_tls { "https" } else { "http" };
     let server =
@@ -280,13 +282,13 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
             tls: None,
         },
         request: Request {
-            head: head(&format!("{} {target} {token}", request.method), &request.headers, is_sanitised),
+            head: request_head,
             version: spoken,
             authority: (!has_host).then(|| url.authority.to_owned()),
             body: Body { size: 0, start: form.map(|text| start_of(text.into_bytes())), is_unpacked: true },
             trailers: None,
         },
-        response: response(&entry.response),
+        response,
         edits: Vec::new(),
         timing: Timing {
             total: Duration::try_from_secs_f64(entry.time / 1000.0).unwrap_or_default(),
@@ -297,7 +299,7 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
     })
 }
 
-fn response(response: &HarResponse) -> Capture<Response> {
+fn response(response: &HarResponse, request: &RawHead) -> Capture<Response> {
     // Requests that a browser gave up on, or did not let the page see, have the status 0.
     let Some(status) = u16::try_from(response.status).ok().filter(|status| (100..=999).contains(status)) else {
         return Capture::NotReached;
@@ -305,13 +307,14 @@ fn response(response: &HarResponse) -> Capture<Response> {
     let spoken = version(&response.http_version);
     let token = if spoken == Version::Unknown { "HTTP/1.1" } else { spoken.as_str() };
     let start_line = format!("{token} {status} {}", response.status_text);
-    let text = response.content.text.as_deref().filter(|_| (400..500).contains(&status));
+    let head = head(start_line.trim_end(), &response.headers, false);
+    let text = response.content.text.as_deref().filter(|_| kept_of_answer(request, &head, status) > 0);
     let body = text.and_then(|text| match response.content.encoding.as_deref() {
         Some("base64") => base64::engine::general_purpose::STANDARD.decode(text).ok(),
         _ => Some(text.as_bytes().to_vec()),
     });
     Capture::Seen(Response {
-        head: head(start_line.trim_end(), &response.headers, false),
+        head,
         status,
         version: spoken,
         interim: Vec::new(),
@@ -382,6 +385,21 @@ mod tests {
         let response = exchange.response.seen().unwrap();
         // An archive has bodies unpacked, whatever the head says of them.
         assert_eq!(response.body.text(&response.head).as_deref(), Some("no token"));
+    }
+
+    #[test]
+    fn of_a_success_only_what_is_evidence_is_kept() {
+        let text = |entry: String| {
+            let archive = read(&file("Firefox", &[entry])).unwrap();
+            archive.exchanges[0].response.seen().unwrap().body.start.clone()
+        };
+        let metadata = |entry: String| entry.replace("/v1/orders", "/.well-known/oauth-protected-resource");
+        let json = |entry: String| {
+            entry.replace("\"content-encoding\",\"value\":\"gzip\"", "\"content-type\",\"value\":\"application/json\"")
+        };
+        assert_eq!(text(json(metadata(entry(200, "")))).as_deref(), Some(&b"no token"[..]));
+        assert_eq!(text(json(entry(200, ""))), None);
+        assert_eq!(text(metadata(entry(200, ""))), None);
     }
 
     #[test]

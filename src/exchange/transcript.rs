@@ -47,14 +47,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ulid::Ulid;
 
+use super::body::kept_of_answer;
 use super::given::{Given, GivenKeys};
 use super::{
     Capture, ClientSide, Direction, Edit, Exchange, Failure, OnPath, Outcome, Position, Request, Response, Step, Tap,
     Timing, Tls, Unfollowed, UpstreamSide, Version,
 };
 use crate::auth::KeySet;
-use crate::wire::Lost;
 use crate::wire::framer::Answers;
+use crate::wire::{Lost, RawHead};
 use part::Part;
 
 /// Where a transcript can't be understood, and why.
@@ -297,7 +298,7 @@ impl Reader {
         let mut why = lost.take().map(|why| Unfollowed { direction: Direction::Request, why });
         let response = match answer {
             Some(answer) if !self.unanswered => {
-                let (response, lost) = response(&answer, answers)?;
+                let (response, lost) = response(&answer, &head, answers)?;
                 why = why.or(lost.map(|why| Unfollowed { direction: Direction::Response, why }));
                 Capture::Seen(response)
             }
@@ -356,7 +357,7 @@ impl Reader {
     }
 }
 
-fn response(part: &Part, answers: Answers) -> Result<(Response, Option<Lost>), String> {
+fn response(part: &Part, request: &RawHead, answers: Answers) -> Result<(Response, Option<Lost>), String> {
     let (head, lost) = part.read(Direction::Response, answers)?;
     let status = head.status().ok_or("the answer has no status code")?;
     let response = Response {
@@ -364,7 +365,7 @@ fn response(part: &Part, answers: Answers) -> Result<(Response, Option<Lost>), S
         version: Version::of_token(head.status_version()),
         interim: Vec::new(),
         interim_count: 0,
-        body: part.body((400..500).contains(&status)),
+        body: part.body(kept_of_answer(request, &head, status) > 0),
         trailers: part.read_trailers(),
         by_tap: false,
         head,

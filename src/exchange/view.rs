@@ -21,7 +21,8 @@ pub struct View<'a> {
     redactor: &'a Redactor,
     offered: Vec<Offered>,
     challenged: Vec<Challenged>,
-    error_text: Option<String>,
+    /// The start of the answer's body, where it was kept.
+    text: Option<String>,
     once: Once,
 }
 
@@ -104,7 +105,7 @@ impl<'a> View<'a> {
             redactor,
             offered: offered(exchange, redactor),
             challenged: response.map(|response| challenged(&response.head)).unwrap_or_default(),
-            error_text: response.and_then(|response| response.body.text(&response.head)),
+            text: response.and_then(|response| response.body.text(&response.head)),
             once: Once::default(),
         }
     }
@@ -262,7 +263,14 @@ impl<'a> View<'a> {
 
     /// The start of the body of a 4xx response, unpacked, where it is a text. It may hold secrets.
     pub fn error_text(&self) -> Option<&str> {
-        self.error_text.as_deref()
+        self.text.as_deref().filter(|_| (400..500).contains(&self.status()))
+    }
+
+    /// The start of the body of a success, unpacked, where [`super::body::kept_of_answer`] calls it evidence. It may hold
+    /// secrets and what is nobody's business: rules read it, and show no more of it than the value that is the point, by
+    /// way of the redactor. It is no part of any record.
+    pub fn answer_text(&self) -> Option<&str> {
+        self.text.as_deref().filter(|_| (200..300).contains(&self.status()))
     }
 
     /// The Date of the response.

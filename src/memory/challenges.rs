@@ -14,6 +14,8 @@ use crate::exchange::view::path_of;
 const ENTRIES: usize = 4096;
 /// Realms that are kept of one host.
 const REALMS: usize = 8;
+/// Paths that are kept of those whose challenges named one place, with the paths above them.
+const PATHS: usize = 32;
 /// For so long what was named or found counts.
 const RECENT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -29,10 +31,18 @@ pub struct WellKnown {
     pub has_server: bool,
 }
 
+/// That challenges named a place for metadata.
+#[derive(Clone, Default)]
+struct Named {
+    time: Option<Timestamp>,
+    /// Hashes of the paths that were asked for, and of those above them.
+    paths: Vec<u64>,
+}
+
 /// All of them: bounded like all that is remembered.
 pub(super) struct Challenges {
     /// When a challenge named a place for metadata, by its host and path.
-    named: Table<u64, Option<Timestamp>>,
+    named: Table<u64, Named>,
     /// By the host.
     well_known: Table<u64, WellKnown>,
     /// Hashes of the realms for passwords, by the host.
@@ -58,9 +68,19 @@ impl Challenges {
 
     /// When a challenge sent clients to this exchange's path for metadata.
     pub(super) fn named(&self, view: &View<'_>) -> Option<Timestamp> {
+        self.named_here(view)?.time
+    }
+
+    /// Whether a challenge that sent clients to this exchange's path for metadata stood at that path, or below it. `None`
+    /// where no challenge did.
+    pub(super) fn is_named_at(&self, view: &View<'_>, path: &[u8]) -> Option<bool> {
+        Some(self.named_here(view)?.paths.contains(&self.hashes.hash_one(path)))
+    }
+
+    fn named_here(&self, view: &View<'_>) -> Option<&Named> {
         let host = Address::of_request(view)?.host;
-        let named = self.named.get(&self.hashes.hash_one((tap(view), host, view.path()))).copied().flatten()?;
-        (view.exchange().time.duration_since(named) <= RECENT).then_some(named)
+        let named = self.named.get(&self.hashes.hash_one((tap(view), host, view.path())))?;
+        (view.exchange().time.duration_since(named.time?) <= RECENT).then_some(named)
     }
 
     /// What this exchange's host answered where clients look for metadata.
@@ -80,7 +100,15 @@ impl Challenges {
             let url = challenge.param("resource_metadata").filter(|_| challenge.scheme == Scheme::Bearer);
             if let Some((url, address)) = url.and_then(|url| Some((url, Address::parse(url)?))) {
                 let place = self.hashes.hash_one((tap(view), address.host, path_of(url.as_bytes())));
-                self.named.set(place, Some(time));
+                let named = self.named.entry(place);
+                named.time = Some(time);
+                for path in with_those_above(view.path()) {
+                    let path = self.hashes.hash_one(path);
+                    if !named.paths.contains(&path) {
+                        named.paths.insert(0, path);
+                    }
+                }
+                named.paths.truncate(PATHS);
             }
             if let (Scheme::Basic | Scheme::Digest, Some(realm)) = (&challenge.scheme, challenge.param("realm")) {
                 let (host, realm) = (self.host(view), self.hashes.hash_one(realm));
@@ -111,6 +139,12 @@ impl Challenges {
     fn host(&self, view: &View<'_>) -> u64 {
         self.hashes.hash_one((tap(view), view.authority().map(|host| host.to_ascii_lowercase())))
     }
+}
+
+/// A path, and each that is above it, with the slash at its end and without.
+fn with_those_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let above = memchr::memrchr_iter(b'/', path).flat_map(|at| [path.get(..=at), path.get(..at)]);
+    std::iter::once(path).chain(above.flatten()).take(PATHS / 2)
 }
 
 fn tap<'a>(view: &View<'a>) -> &'a str {

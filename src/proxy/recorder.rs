@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use crate::exchange::body::{PACKED_KEPT, TEXT_KEPT};
+use crate::exchange::body::{TEXT_KEPT, kept_of_answer};
 use crate::exchange::{
     Body, Capture, ClientSide, Direction, Edit, Exchange, OnPath, Outcome, Request, Response, Tap, Timing, Unfollowed,
     UpstreamSide, Version,
@@ -162,7 +162,9 @@ impl Recording {
 
     fn put_response(&mut self, head: RawHead, version: Version, by_tap: bool) {
         let status = head.status().unwrap_or_default();
-        self.response_body = BodyRecorder::keeping(if by_tap { 0 } else { evidence_size(&head, status) });
+        let request = self.request.as_ref().filter(|_| !by_tap);
+        let keep = request.map_or(0, |request| kept_of_answer(&request.head, &head, status));
+        self.response_body = BodyRecorder::keeping(keep);
         self.response = Some(Response {
             status,
             version,
@@ -342,25 +344,6 @@ impl BodyRecorder {
 
 fn is_form(head: &RawHead) -> bool {
     head.value("content-type").is_some_and(|value| starts_with(value, b"application/x-www-form-urlencoded"))
-}
-
-/// How much of a response's body is evidence: the text of a refusal, or the packed bytes that hold it.
-fn evidence_size(head: &RawHead, status: u16) -> usize {
-    if !(400..500).contains(&status) {
-        return 0;
-    }
-    let textual = head.value("content-type").is_none_or(|value| {
-        let value = value.to_ascii_lowercase();
-        value.starts_with(b"text/")
-            || [&b"json"[..], b"xml", b"x-www-form-urlencoded"]
-                .iter()
-                .any(|word| memchr::memmem::find(&value, word).is_some())
-    });
-    match (textual, head.has("content-encoding")) {
-        (false, _) => 0,
-        (true, false) => TEXT_KEPT,
-        (true, true) => PACKED_KEPT,
-    }
 }
 
 fn starts_with(value: &[u8], prefix: &[u8]) -> bool {

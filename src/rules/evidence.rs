@@ -110,3 +110,45 @@ pub(super) fn called(view: &View<'_>, offered: &Offered) -> String {
         (_, None) => format!("the value of {name}"),
     }
 }
+
+/// In which small way two issuers, audiences or other URLs differ, if they are meant to be one.
+pub(super) fn variant(one: &str, other: &str) -> Option<&'static str> {
+    let bare = |text: &str| text.trim_end_matches('/').to_owned();
+    let parts = |text: &str| {
+        let (scheme, rest) = text.split_once("://")?;
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        Some((scheme.to_ascii_lowercase(), host.to_ascii_lowercase(), bare(path)))
+    };
+    if one == other {
+        return None;
+    }
+    if bare(one) == bare(other) {
+        return Some("by the slash at its end alone");
+    }
+    if one.eq_ignore_ascii_case(other) {
+        return Some("by upper and lower case alone");
+    }
+    match (parts(one)?, parts(other)?) {
+        ((scheme, host, path), (scheme2, host2, path2)) if host == host2 && path == path2 && scheme != scheme2 => {
+            Some("by http in place of https")
+        }
+        // A path of its own, such as a realm's, shows that the same login server is meant.
+        ((_, host, path), (_, host2, path2)) if host != host2 && path == path2 && path.len() > 1 => {
+            Some("by its host alone")
+        }
+        _ => None,
+    }
+}
+
+/// The longest that a claim or a URL takes in a sentence.
+const CLAIM: usize = 48;
+
+/// A claim or a URL as it may be shown, in one line.
+pub(super) fn shown(view: &View<'_>, text: &str) -> String {
+    let text = view.redactor().text(text);
+    let mut short: String = text.chars().take(CLAIM).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(CLAIM).is_some() {
+        short.push('…');
+    }
+    short
+}

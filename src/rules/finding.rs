@@ -125,6 +125,8 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// What to do, where it is more special than the rule's own fix.
     pub fix: Cow<'static, str>,
+    /// Whether the fault is the success itself: what it says. Of other findings a success proves that they did no harm.
+    pub is_about_success: bool,
 }
 
 impl Finding {
@@ -139,7 +141,14 @@ impl Finding {
             summary,
             evidence: Vec::new(),
             fix: Cow::Borrowed(rule.fix),
+            is_about_success: false,
         }
+    }
+
+    /// Says that a success is itself the fault, so that it proves nothing against the finding.
+    pub fn about_success(mut self) -> Self {
+        self.is_about_success = true;
+        self
     }
 
     /// Says where to go.

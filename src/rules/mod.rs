@@ -18,6 +18,7 @@ mod evidence;
 mod field_names;
 pub mod finding;
 pub mod hop;
+mod json;
 pub mod normal;
 pub mod products;
 pub mod redirect;
@@ -83,6 +84,7 @@ pub static RULES: &[&Rule] = &[
     &signature::dpop_proof_invalid::RULE,
     &signature::dpop_proof_reused::RULE,
     &status::error_on_bad_credentials::RULE,
+    &status::failure_in_200::RULE,
     &transport::field_line_malformed::RULE,
     &status::forbidden_without_credentials::RULE,
     &hop::forwarded_context_missing::RULE,
@@ -111,6 +113,7 @@ pub static RULES: &[&Rule] = &[
     &status::not_an_auth_failure::RULE,
     &connection::ntlm_connection_broken::RULE,
     &connection::ntlm_over_http2::RULE,
+    &challenge::oauth_metadata_mismatch::RULE,
     &cors::preflight_authorization_not_allowed::RULE,
     &cors::preflight_redirected::RULE,
     &cors::preflight_rejected::RULE,

@@ -7,6 +7,7 @@ pub mod challenge_missing;
 pub mod challenge_multi_hazard;
 pub mod challenge_renamed;
 pub mod digest_algorithm_unsupported;
+pub mod oauth_metadata_mismatch;
 pub mod realm_unstable;
 pub mod resource_metadata_missing;
 pub mod resource_metadata_wrong;

@@ -3,6 +3,7 @@
 pub mod credentials_absent;
 pub mod credentials_rejected;
 pub mod error_on_bad_credentials;
+pub mod failure_in_200;
 pub mod forbidden_without_credentials;
 pub mod grpc_auth_status;
 pub mod handshake_step;
