@@ -21,7 +21,7 @@ use ulid::Ulid;
 use super::body::TEXT_KEPT;
 use super::{
     Body, Capture, ClientSide, Exchange, OnPath, Outcome, Position, Request, Response, Tap, Timing, Tls, UpstreamSide,
-    Version,
+    Version, payload,
 };
 use crate::wire::RawHead;
 
@@ -111,6 +111,8 @@ struct HarRequest {
     headers: Vec<Header>,
     #[serde(default)]
     post_data: Option<PostData>,
+    #[serde(default)]
+    body_size: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -262,6 +264,7 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
     let scheme = if url.is_tls { "https" } else { "http" };
     let server =
         entry.server_ip_address.as_deref().and_then(|addr| addr.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let request_head = head(&format!("{} {target} {token}", request.method), &request.headers, is_sanitised);
     Some(Exchange {
         id,
         time,
@@ -280,10 +283,15 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
             tls: None,
         },
         request: Request {
-            head: head(&format!("{} {target} {token}", request.method), &request.headers, is_sanitised),
             version: spoken,
             authority: (!has_host).then(|| url.authority.to_owned()),
-            body: Body { size: 0, start: form.map(|text| start_of(text.into_bytes())), is_unpacked: true },
+            body: Body {
+                size: 0,
+                start: form.map(|text| start_of(text.into_bytes())),
+                is_unpacked: true,
+                sha256: hash_of_body(request, &request_head),
+            },
+            head: request_head,
             trailers: None,
         },
         response: response(&entry.response),
@@ -320,10 +328,20 @@ fn response(response: &HarResponse) -> Capture<Response> {
             size: u64::try_from(response.content.size).unwrap_or_default(),
             start: body.map(start_of),
             is_unpacked: true,
+            sha256: None,
         },
         trailers: None,
         by_tap: false,
     })
+}
+
+/// The hash of the request's body, where its text is there as it was sent: of bytes that are no text, of a text that was cut
+/// and of one that was made unreadable the size tells that it is another one.
+fn hash_of_body(request: &HarRequest, head: &RawHead) -> Option<payload::Hash> {
+    payload::named(head)?;
+    let text = request.post_data.as_ref()?.text.as_deref()?;
+    let has_size = |size: f64| size > 0.0 && size == text.len() as f64;
+    request.body_size.is_some_and(has_size).then(|| payload::of(text.as_bytes()))
 }
 
 fn start_of(mut bytes: Vec<u8>) -> Bytes {

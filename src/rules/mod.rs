@@ -136,6 +136,7 @@ pub static RULES: &[&Rule] = &[
     &signature::signed_part_changed::RULE,
     &signature::sigv4_clock_skew::RULE,
     &signature::sigv4_fragile_header_signed::RULE,
+    &signature::sigv4_payload_hash_mismatch::RULE,
     &signature::sigv4_scope_mismatch::RULE,
     &signature::sigv4_session_token_missing::RULE,
     &session::stale_token_kept::RULE,
