@@ -22,6 +22,7 @@ mod outcomes;
 mod proofs;
 mod refreshes;
 mod route;
+mod sessions;
 mod steps;
 mod table;
 mod tokens;
@@ -54,6 +55,7 @@ use proofs::Proofs;
 use refreshes::Refreshes;
 pub use refreshes::{Renewed, TokenRefused, Used};
 use route::Route;
+pub use sessions::{NotReturned, SameSite};
 pub use steps::{Named, Step};
 use table::Table;
 use tokens::Tokens;
@@ -91,6 +93,7 @@ pub struct Memory {
     challenges: challenges::Challenges,
     cross_origin: cross_origin::CrossOrigin,
     visits: visits::Visits,
+    sessions: sessions::Sessions,
     steps: steps::Steps,
     guarded: guarded::Places,
     conflicts: conflicts::Conflicts,
@@ -113,6 +116,7 @@ impl Default for Memory {
             challenges: challenges::Challenges::default(),
             cross_origin: cross_origin::CrossOrigin::default(),
             visits: visits::Visits::default(),
+            sessions: sessions::Sessions::default(),
             steps: steps::Steps::default(),
             guarded: guarded::Places::default(),
             conflicts: conflicts::Conflicts::default(),
@@ -307,6 +311,11 @@ impl Memory {
         self.bounces.here(view, &client_key(view))
     }
 
+    /// Session cookies that were set on this exchange's connection of late, and that its request should have and has not.
+    pub fn session_not_returned(&self, view: &View<'_>) -> Option<NotReturned> {
+        self.sessions.not_returned(view, &client_key(view))
+    }
+
     /// The last success on this exchange's route that a script of its origin could read.
     pub fn readable_here(&self, view: &View<'_>) -> Option<Readable> {
         self.cross_origin.readable(view)
@@ -411,6 +420,7 @@ impl Memory {
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
         self.refreshes.learn(view, &client_key(view));
+        self.sessions.learn(view, &client_key(view));
         self.steps.learn(view, &client_key(view));
         self.guarded.learn(view);
         self.conflicts.learn(view, &client_key(view));

@@ -133,6 +133,7 @@ pub static RULES: &[&Rule] = &[
     &credentials::scheme_repeated::RULE,
     &token::scope_insufficient::RULE,
     &token::sender_constraint_missing::RULE,
+    &session::session_cookie_not_returned::RULE,
     &signature::signed_part_changed::RULE,
     &signature::sigv4_clock_skew::RULE,
     &signature::sigv4_fragile_header_signed::RULE,

@@ -103,12 +103,7 @@ impl Part {
 
     pub(super) fn body(&self, is_kept: bool) -> Body {
         let bytes = self.body.clone().unwrap_or_default();
-        Body {
-            size: bytes.len() as u64,
-            start: is_kept.then(|| Bytes::from(bytes)),
-            is_unpacked: false,
-            sha256: None,
-        }
+        Body { size: bytes.len() as u64, start: is_kept.then(|| Bytes::from(bytes)), is_unpacked: false, sha256: None }
     }
 
     /// The body of a request with this head, of which the whole passed or not.

@@ -1,8 +1,8 @@
 //! The body that passed is not the one whose hash the client signed.
 
 use super::aws::{self, signed};
-use crate::exchange::payload::{self, Hash};
 use crate::exchange::View;
+use crate::exchange::payload::{self, Hash};
 use crate::memory::Memory;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_server_that_did_not_come_to_the_body_names_its_own_reason() {
-        let answer = |code: &str| format!("{EMPTY}< Content-Type: application/xml\n<\n< <Error><Code>{code}</Code></Error>\n");
+        let answer =
+            |code: &str| format!("{EMPTY}< Content-Type: application/xml\n<\n< <Error><Code>{code}</Code></Error>\n");
         assert_eq!(count(&answer("InvalidAccessKeyId")), 0);
         assert_eq!(count(&answer("SignatureDoesNotMatch")), 1);
     }
