@@ -27,7 +27,8 @@ pub static RULE: Rule = Rule {
         ),
         Spec::rfc(6265, "5.4"),
     ],
-    supersedes: &["credentials-absent", "forbidden-without-credentials", "login-redirect-for-api"],
+    // No challenge could name a login by cookie.
+    supersedes: &["challenge-missing", "credentials-absent", "forbidden-without-credentials", "login-redirect-for-api"],
     examples: &[
         Example::fires("the login's cookie is missing in the next request", LOGIN),
         Example::fires("the way back from a login elsewhere", CALLBACK),
