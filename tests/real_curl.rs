@@ -340,7 +340,7 @@ fn a_right_hash_of_the_body_is_no_cause_of_a_refusal() {
         let result = curl(&[&signed[..], &fields, &[&url]].concat());
         result.assert_status(403);
         let record = tap.record();
-        assert_eq!(header_values(&record["request"], "x-amz-content-sha256").len(), 1, "{record:#}");
+        assert_eq!(header_values(&record["request"], "X-Amz-Content-Sha256").len(), 1, "{record:#}");
         assert!(!has_payload_finding(&record), "{record:#}");
     }
 }

@@ -3,7 +3,10 @@
 use super::aws::{self, signed};
 use crate::exchange::View;
 use crate::exchange::payload::{self, Hash};
+use crate::hops::Crossing;
 use crate::memory::Memory;
+use crate::rules::evidence::clip;
+use crate::rules::hop::{at, by_join, with_answers, with_hop};
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -32,11 +35,12 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("the body was written anew after it was signed", REWRITTEN),
         Example::fires("the hash of nothing with a body", EMPTY),
+        Example::fires("a hop wrote the body anew", HOP),
         Example::quiet("the hash is right", RIGHT),
         Example::quiet("the body is not signed", UNSIGNED),
         Example::quiet("another body, and the server does not mind", ACCEPTED),
     ],
-    check: Check::Exchange(check),
+    check: Check::Both(check, check_hop),
 };
 
 /// With these the server says that it did not come to the body: it does not know the key, or the time is over.
@@ -80,6 +84,37 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     Some(found.because(format!("tap: a body of {} bytes passed, with the hash {}", body.size, start_of(&passed))))
 }
 
+fn check_hop(crossing: &Crossing<'_>, _: &Memory) -> Vec<Finding> {
+    changed_on_the_way(crossing).into_iter().collect()
+}
+
+/// The body had its hash before the hop, and has it no more behind it.
+fn changed_on_the_way(crossing: &Crossing<'_>) -> Option<Finding> {
+    let attempt = crossing.last()?;
+    let (outer, inner) = (crossing.outer.view?, attempt.inner.view?);
+    let named = payload::named(outer.request()).filter(|named| payload::named(inner.request()) == Some(*named))?;
+    let (before, behind) = (&outer.exchange().request.body, &inner.exchange().request.body);
+    if before.sha256 != Some(named) {
+        return None;
+    }
+    // With another signature the gateway answers for what it signed.
+    let signature = |view: &View<'_>| view.authorization().map(|offered| offered.fingerprint);
+    if signature(outer) != signature(inner) {
+        return None;
+    }
+    check_one(inner)?;
+    let (from, to) = (&crossing.outer.tap, crossing.inner_tap);
+    let found = RULE
+        .found(by_join(attempt.join), format!("the body is signed, and was changed between {from} and {to}"))
+        .at(at(crossing))
+        .header("x-amz-content-sha256")
+        .because(format!("request: X-Amz-Content-Sha256: {}", start_of(&named)))
+        .because(clip(&format!("{from}: a body of {} bytes, with that hash", before.size)))
+        .because(clip(&format!("{to}: a body of {} bytes, with another one", behind.size)));
+    let fix = "Have the gateway pass the body on byte for byte: no new serialisation, no filter, no other coding.";
+    Some(with_hop(with_answers(found, crossing), crossing, &[]).fix(fix))
+}
+
 /// So much of a hash as tells it from another one, and too little to try out what a short body was.
 fn start_of(hash: &Hash) -> String {
     let mut text: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -109,6 +144,26 @@ const EMPTY: &str = r#"> POST / HTTP/1.1
 > Content-Type: application/json
 >
 > {"query":{"match_all":{}}}
+< HTTP/1.1 403 Forbidden
+"#;
+
+const HOP: &str = r#"* tap edge
+> PUT /bucket/a.json HTTP/1.1
+> Host: s3.example
+> X-Amz-Date: 20261124T120000Z
+> X-Amz-Content-Sha256: 121d74d2d78e44c19273f7053442d4b098d2e93894da34d64728a89fa2651738
+> Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+>
+> {"id":17,"state":"new"}
+< HTTP/1.1 403 Forbidden
+* tap app
+> PUT /bucket/a.json HTTP/1.1
+> Host: s3.example
+> X-Amz-Date: 20261124T120000Z
+> X-Amz-Content-Sha256: 121d74d2d78e44c19273f7053442d4b098d2e93894da34d64728a89fa2651738
+> Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+>
+> {"id": 17, "state": "new"}
 < HTTP/1.1 403 Forbidden
 "#;
 
