@@ -39,7 +39,13 @@ impl Diagnoser {
                 && let Some(diagnosis) = report.exchanges.first().and_then(|at| each.get_mut(*at))
             {
                 let answered = diagnosis.findings.iter_mut().filter(|finding| finding.at == At::Backend);
-                answered.for_each(|finding| finding.at = place.clone());
+                answered.for_each(|finding| {
+                    finding.at = place.clone();
+                    // What a framework has to set does not help where none was asked.
+                    if finding.rule.name == "forbidden-without-credentials" && finding.fix == finding.rule.fix {
+                        finding.fix = OF_THE_GATEWAY.into();
+                    }
+                });
             }
             // What the hop wrote into the credentials is no fault of the client's.
             for at in report.exchanges.iter().skip(1) {
@@ -238,6 +244,10 @@ fn say_who_refused(findings: &mut [Finding]) {
 /// What to do about credentials that were refused by who got them as they were sent.
 const ARRIVED: &str = "The credentials came to the backend as they were sent: look into its log for why it refuses them, \
                        and replace them if it does not know them.";
+
+/// What to do about a 403 that the gateway gave by itself to somebody who was not logged in.
+const OF_THE_GATEWAY: &str = "The gateway answered so by itself: have it answer 401 with a WWW-Authenticate line, or let it \
+                              send browsers to the login. The application behind it was not asked.";
 
 /// What the rules say of a way over a hop. A rule that breaks says nothing.
 pub fn judge(crossing: &Crossing<'_>, memory: &crate::memory::Memory) -> Vec<Finding> {
