@@ -112,7 +112,7 @@ struct HarRequest {
     #[serde(default)]
     post_data: Option<PostData>,
     #[serde(default)]
-    body_size: Option<f64>,
+    body_size: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -340,8 +340,8 @@ fn response(response: &HarResponse) -> Capture<Response> {
 fn hash_of_body(request: &HarRequest, head: &RawHead) -> Option<payload::Hash> {
     payload::named(head)?;
     let text = request.post_data.as_ref()?.text.as_deref()?;
-    let has_size = |size: f64| size > 0.0 && size == text.len() as f64;
-    request.body_size.is_some_and(has_size).then(|| payload::of(text.as_bytes()))
+    let size = request.body_size.as_ref()?.as_u64()?;
+    (size > 0 && size == text.len() as u64).then(|| payload::of(text.as_bytes()))
 }
 
 fn start_of(mut bytes: Vec<u8>) -> Bytes {
@@ -400,6 +400,27 @@ mod tests {
         let response = exchange.response.seen().unwrap();
         // An archive has bodies unpacked, whatever the head says of them.
         assert_eq!(response.body.text(&response.head).as_deref(), Some("no token"));
+    }
+
+    #[test]
+    fn a_body_is_hashed_where_its_text_is_whole() {
+        let hash = |size: &str, text: &str| {
+            let signed = r#",{"name":"Authorization","value":"AWS4-HMAC-SHA256 Credential=a"},{"name":"X-Amz-Content-Sha256",
+                "value":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#;
+            let body = format!(r#""bodySize":{size},"postData":{{"mimeType":"text/plain","text":"{text}"}},"headers""#);
+            let entry = entry(403, signed).replacen(r#""headers""#, &body, 1);
+            read(&file("Firefox", &[entry])).unwrap().exchanges[0].request.body.sha256
+        };
+        assert_eq!(hash("3", "one"), Some(payload::of(b"one")));
+        assert_eq!(hash("2", "é"), Some(payload::of("é".as_bytes())));
+        for (size, text) in
+            [("4", "one"), ("-1", "one"), ("0", ""), ("null", "one"), ("\"3\"", "one"), ("1", "\u{fffd}")]
+        {
+            assert_eq!(hash(size, text), None, "{size}");
+        }
+        let unsigned =
+            entry(403, "").replacen(r#""headers""#, r#""bodySize":3,"postData":{"text":"one"},"headers""#, 1);
+        assert!(read(&file("Firefox", &[unsigned])).unwrap().exchanges[0].request.body.sha256.is_none());
     }
 
     #[test]
