@@ -21,6 +21,7 @@ mod hops;
 mod outcomes;
 mod proofs;
 mod refreshes;
+mod sessions;
 mod steps;
 mod table;
 mod tokens;
@@ -30,7 +31,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::{Challenge, Fingerprint, NtlmStep, Scheme, Secret};
 use crate::exchange::given::Given;
@@ -52,6 +53,7 @@ pub use outcomes::{Answers, Nonce, Outcome};
 use proofs::Proofs;
 use refreshes::Refreshes;
 pub use refreshes::{Renewed, TokenRefused, Used};
+pub use sessions::{NotReturned, SameSite};
 pub use steps::{Named, Step};
 use table::{Bounded, Table};
 use tokens::Tokens;
@@ -66,6 +68,8 @@ const PLACES: usize = 4096;
 const ROUTES: usize = 16;
 const SCHEMES: usize = 8;
 const NAME: usize = 64;
+/// Over another connection, or within the same one over HTTP/2, a request may be on its way while an answer is.
+const KNOWN_AFTER: SignedDuration = SignedDuration::from_secs(1);
 
 /// What earlier exchanges told.
 pub struct Memory {
@@ -89,6 +93,7 @@ pub struct Memory {
     challenges: challenges::Challenges,
     cross_origin: cross_origin::CrossOrigin,
     visits: visits::Visits,
+    sessions: sessions::Sessions,
     steps: steps::Steps,
     guarded: guarded::Places,
     conflicts: conflicts::Conflicts,
@@ -111,6 +116,7 @@ impl Default for Memory {
             challenges: challenges::Challenges::default(),
             cross_origin: cross_origin::CrossOrigin::default(),
             visits: visits::Visits::default(),
+            sessions: sessions::Sessions::default(),
             steps: steps::Steps::default(),
             guarded: guarded::Places::default(),
             conflicts: conflicts::Conflicts::default(),
@@ -207,6 +213,17 @@ struct Known {
     accepted_unasked: Option<Accepted>,
     /// Whether the last request here was challenged and not answered since.
     is_asked: bool,
+    /// The last challenge here, if no credentials came since.
+    unanswered: Option<Unanswered>,
+}
+
+/// A challenge behind which no credentials came yet.
+#[derive(Clone, Copy)]
+pub struct Unanswered {
+    /// When the answer with it was over.
+    pub ended: Timestamp,
+    /// The client connection on which it was.
+    pub connection: u64,
 }
 
 /// What happened on one client connection before.
@@ -280,6 +297,7 @@ impl Memory {
         all.append(&mut self.steps.tables());
         all.append(&mut self.guarded.tables());
         all.append(&mut self.conflicts.tables());
+        all.append(&mut self.sessions.tables());
         all
     }
 
@@ -334,6 +352,19 @@ impl Memory {
         self.client(view)?.routes.iter().find(|known| known.route == route)?.accepted_unasked
     }
 
+    /// The last challenge that this client had got on this exchange's route when it sent its request, if no credentials came
+    /// since. A request that was on its way at that time knew nothing of it.
+    pub fn left_unanswered(&self, view: &View<'_>) -> Option<Unanswered> {
+        let route = self.route(view);
+        let known = self.client(view)?.routes.iter().find(|known| known.route == route)?;
+        let exchange = view.exchange();
+        known.unanswered.filter(|challenge| {
+            let since = exchange.time.duration_since(challenge.ended);
+            let is_same = exchange.client.connection == challenge.connection && !view.is_http2();
+            since >= KNOWN_AFTER || (is_same && since >= SignedDuration::ZERO)
+        })
+    }
+
     /// Whether the last redirect that this client got points to the path of this exchange.
     pub fn follows_redirect(&self, view: &View<'_>) -> Option<&Redirect> {
         let redirect = self.client(view)?.last_redirect.as_ref()?;
@@ -343,6 +374,11 @@ impl Memory {
     /// How often this exchange's client was sent back to its path of late, and away from it each time.
     pub fn bounces_here(&self, view: &View<'_>) -> Option<&Bounces> {
         self.bounces.here(view, &client_key(view))
+    }
+
+    /// Session cookies that were set on this exchange's connection of late, and that its request should have and has not.
+    pub fn session_not_returned(&self, view: &View<'_>) -> Option<NotReturned> {
+        self.sessions.not_returned(view, &client_key(view))
     }
 
     /// The last success on this exchange's route that a script of its origin could read.
@@ -455,6 +491,7 @@ impl Memory {
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
         self.refreshes.learn(view, &client_key(view));
+        self.sessions.learn(view, &client_key(view));
         self.steps.learn(view, &client_key(view));
         self.guarded.learn(view);
         self.conflicts.learn(view, &client_key(view));
@@ -586,14 +623,25 @@ impl Memory {
             (None, _) => client.ignored,
         };
         let at = client.routes.iter().position(|known| known.route == route);
-        let mut known =
-            at.map(|at| client.routes.remove(at)).unwrap_or(Known { route, accepted_unasked: None, is_asked: false });
+        let mut known = at.map(|at| client.routes.remove(at)).unwrap_or(Known {
+            route,
+            accepted_unasked: None,
+            is_asked: false,
+            unanswered: None,
+        });
         if sent.as_ref().is_some_and(|sent| sent.accepted) {
             // What was asked for once is asked for again on the next connection, and that is no loss.
             let accepted = Accepted { time, connection: view.exchange().client.connection };
             known.accepted_unasked = (!known.is_asked).then_some(accepted);
         }
         known.is_asked |= is_asked;
+        if sent.is_some() {
+            known.unanswered = None;
+        } else if is_asked && !view.request().is_cut() {
+            let exchange = view.exchange();
+            let ended = exchange.time.checked_add(exchange.timing.total).unwrap_or(exchange.time);
+            known.unanswered = Some(Unanswered { ended, connection: exchange.client.connection });
+        }
         client.routes.insert(0, known);
         client.routes.truncate(ROUTES);
         if sent.is_some() {

@@ -355,7 +355,10 @@ impl Paths {
             let marks = Marks::of(&outer.exchange);
             // What comes through a hop that passes hop headers on, and has none, comes from somebody else.
             let is_known_to_pass = self.reached.contains(&next);
-            let is_next = |(_, stray): &&(Marks, Stray)| stray.exchange.tap.position.index == next;
+            let own = outer.exchange.path.id;
+            let is_next = |(inner, stray): &&(Marks, Stray)| {
+                stray.exchange.tap.position.index == next && !(next == 1 && self.is_of_a_later(own, &marks, inner))
+            };
             let may_be_missed = match is_known_to_pass {
                 true => {
                     let strays = self.strays.candidates(&marks).into_iter().filter_map(|at| self.strays.get(at));
@@ -367,6 +370,22 @@ impl Paths {
             };
             outer.is_certain &= !may_be_missed;
         }
+    }
+
+    /// Whether what arrived did so when this outer request was over, while another one ran that has the same credentials: that
+    /// of a client that answers the gateway's question at once.
+    fn is_of_a_later(&self, own: Ulid, outer: &Marks, inner: &Marks) -> bool {
+        let others = || self.outers.candidates(inner).into_iter().filter_map(|at| self.outers.get(at));
+        inner.credentials.is_some()
+            && inner.credentials != outer.credentials
+            && runs_before(outer, inner)
+            && others().any(|(other, id)| {
+                *id != own
+                    && other.credentials == inner.credentials
+                    && other.time <= inner.time
+                    && !runs_before(other, inner)
+                    && fit(other, inner, SignedDuration::ZERO).is_some()
+            })
     }
 
     fn take_strays(&mut self, outer: &Exchange) -> Vec<(Stray, Join)> {
@@ -466,6 +485,12 @@ fn alone(exchange: Arc<Exchange>) -> Request {
 }
 
 /// Whether behind each exchange that was announced something arrived and is over.
+/// Whether an outer request was over when an inner one began; both clocks are this process's.
+fn runs_before(outer: &Marks, inner: &Marks) -> bool {
+    let total = SignedDuration::try_from(outer.total).unwrap_or(SignedDuration::MAX);
+    inner.time.duration_since(outer.time) > total
+}
+
 fn is_complete(open: &Open) -> bool {
     open.exchanges.iter().all(|(exchange, _)| {
         if exchange.tap.position.is_last() || exchange.response.seen().is_some_and(|response| response.by_tap) {

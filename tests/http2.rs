@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use authtap::exchange::payload;
 use bytes::Bytes;
 use common::head::answer;
-use common::record::{assert_ok, assert_outcome, assert_status, assert_verdict, header_values};
+use common::record::{assert_ok, assert_outcome, assert_status, assert_verdict, findings, header_values};
 use common::{DEADLINE, Head, Origin, Tap, cert, curl};
 use h2::client::SendRequest;
 use h2::server::{Connection, SendResponse};
@@ -721,5 +722,45 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
         rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A request that is signed with the hash of `hashed`.
+fn signed_for(hashed: &[u8]) -> Request<()> {
+    let hash: String = payload::of(hashed).iter().map(|byte| format!("{byte:02x}")).collect();
+    let request = Request::put("http://s3.example/bucket/a").header("x-amz-content-sha256", hash);
+    let signature = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, \
+                     SignedHeaders=host;x-amz-content-sha256, Signature=0123456789abcdef";
+    request.header("authorization", signature).body(()).unwrap()
+}
+
+#[test]
+fn a_signed_body_is_hashed_where_all_of_it_passed() {
+    let addr = answers(|mut request, mut respond| async move {
+        // Who names this waits for no body.
+        if request.headers().get("x-early").is_none() {
+            read(request.body_mut()).await.unwrap();
+        }
+        respond.send_response(Response::builder().status(403).body(()).unwrap(), true).unwrap();
+    });
+    for (hashed, is_whole, expected) in [(&b"body"[..], true, false), (b"other", true, true), (b"other", false, false)]
+    {
+        let tap = h2c(addr);
+        run(async {
+            let mut client = client(tap.addr()).await;
+            let mut request = signed_for(hashed);
+            if !is_whole {
+                request.headers_mut().insert("x-early", HeaderValue::from_static("1"));
+            }
+            let (answer, mut body) = client.send_request(request, false).unwrap();
+            body.send_data(Bytes::from_static(b"bo"), false).unwrap();
+            if is_whole {
+                body.send_data(Bytes::from_static(b"dy"), true).unwrap();
+            }
+            assert_eq!(answer.await.unwrap().status(), StatusCode::FORBIDDEN);
+        });
+        let record = tap.record();
+        let rule = "sigv4-payload-hash-mismatch";
+        assert_eq!(findings(&record).iter().any(|finding| finding["rule"] == rule), expected, "{record:#}");
     }
 }

@@ -726,3 +726,29 @@ fn a_forged_header_is_taken_off_a_head_that_breaks_off() {
     drop(client);
     origin.finish();
 }
+
+#[test]
+fn a_client_that_answers_the_gateways_question_at_once_is_no_quicker_than_the_judgement() {
+    for passes_hop_headers in [true, false] {
+        let origin = orders();
+        let guarded = |app: &str| {
+            gateway(app, move |mut request, send| {
+                if request.get("authorization").is_none() {
+                    return Message::answer("401 Unauthorized", &[("WWW-Authenticate", "Basic realm=\"gate\"")]);
+                }
+                if !passes_hop_headers {
+                    request.take("authtap-hop");
+                }
+                send(&request)
+            })
+        };
+        let path = Path::start(guarded, &origin.url());
+
+        curl(&["--anyauth", "-u", &format!("alice:{PASSWORD}"), &path.url("/v1/orders")]).assert_status(401);
+
+        let ways = path.ways(&[0, 1]);
+        ways[0].assert_healthy();
+        let certainty = if passes_hop_headers { "likely" } else { "possible" };
+        ways[1].assert_verdict("gateway-credential-leaked", "error", certainty, "hop:edge>app");
+    }
+}

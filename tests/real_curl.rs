@@ -8,11 +8,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use authtap::exchange::payload;
 use common::canaries::{BEARER_TOKEN, PASSWORD, WRONG_BEARER_TOKEN, WRONG_PASSWORD, assert_secret_absent};
 use common::head::answer;
 use common::record::{
     assert_finding, assert_no_alarm, assert_ok, assert_outcome, assert_status, assert_untouched, assert_verdict,
-    header_values, scheme,
+    findings, header_values, scheme,
 };
 use common::{Client, CurlResult, Origin, Tap, curl, ntlm};
 
@@ -281,6 +282,141 @@ fn an_expected_100_goes_back_before_the_body() {
     assert_status(&record, 200);
     drop(tap);
     origin.finish();
+}
+
+/// A backend that refuses each signature, when it has read the whole body.
+fn refuses_signatures() -> Origin {
+    Origin::start(|conn| {
+        while let Some(head) = conn.read_head() {
+            if head.get("expect").is_some() {
+                conn.write(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            conn.read_body(&head);
+            conn.write(&answer("403 Forbidden", &["Content-Type: application/xml"], SIGNATURE_REFUSED));
+        }
+    })
+}
+
+const SIGNATURE_REFUSED: &str = "<Error><Code>SignatureDoesNotMatch</Code></Error>";
+
+/// A request that is signed, with the hash of `hashed` and the given framing and body behind it.
+fn signed_for(hashed: &[u8], framing: &str, body: &[u8]) -> Vec<u8> {
+    let hash = hex(&payload::of(hashed));
+    let head = format!(
+        "PUT /bucket/a HTTP/1.1\r\nHost: s3.example\r\n{framing}\r\nX-Amz-Date: 20261124T120000Z\r\n\
+         X-Amz-Content-Sha256: {hash}\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=AKIAIOSFODNN7EXAMPLE/20261124/us-east-1/s3/aws4_request, \
+         SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={}\r\n\r\n",
+        "0123456789abcdef".repeat(4)
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const PAYLOAD_RULE: &str = "sigv4-payload-hash-mismatch";
+
+fn has_payload_finding(record: &serde_json::Value) -> bool {
+    findings(record).iter().any(|finding| finding["rule"] == PAYLOAD_RULE)
+}
+
+#[test]
+fn a_right_hash_of_the_body_is_no_cause_of_a_refusal() {
+    let origin = refuses_signatures();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("body");
+    large_file(&file, 1);
+    let from_file = format!("@{}", file.display());
+    let large = std::fs::read(&file).unwrap();
+    for (data, body) in [("{\"id\":17}", &b"{\"id\":17}"[..]), ("", b""), (&from_file, &large)] {
+        let tap = Tap::start(&origin.url());
+        let url = tap.url("/bucket/a");
+        // Older ones do not send it by themselves.
+        let hash = format!("X-Amz-Content-Sha256: {}", hex(&payload::of(body)));
+        let signed = ["--aws-sigv4", "aws:amz:us-east-1:s3", "-u", &right(), "--data-binary", data];
+        let fields = ["-H", "Expect:", "-H", "Content-Type: text/plain", "-H", &hash];
+        let result = curl(&[&signed[..], &fields, &[&url]].concat());
+        result.assert_status(403);
+        let record = tap.record();
+        assert_eq!(header_values(&record["request"], "X-Amz-Content-Sha256").len(), 1, "{record:#}");
+        assert!(!has_payload_finding(&record), "{record:#}");
+    }
+}
+
+#[test]
+fn a_hash_of_another_body_is_found() {
+    const CHUNKED: &str = "Transfer-Encoding: chunked";
+    let origin = refuses_signatures();
+    let send = |request: &[u8]| {
+        let tap = Tap::start(&origin.url());
+        let mut client = Client::connect(tap.addr());
+        client.send(request);
+        client.close_write();
+        client.read_to_end();
+        (tap.record(), tap)
+    };
+    let (sound, chunks) = (b"{\"id\":17}", b"4\r\n{\"id\r\n6;a=b\r\n\":17 }\r\n0\r\n\r\n");
+
+    let (record, tap) = send(&signed_for(sound, "Content-Length: 10", b"{\"id\":17 }"));
+    assert_finding(&record, PAYLOAD_RULE, "error");
+    assert_eq!(findings(&record)[0]["certainty"], "certain", "{record:#}");
+    drop(tap);
+
+    // What is hashed is the body, without the framing of its chunks.
+    let (record, tap) = send(&signed_for(sound, CHUNKED, chunks));
+    assert_finding(&record, PAYLOAD_RULE, "error");
+    drop(tap);
+    let (record, tap) = send(&signed_for(b"{\"id\":17 }", CHUNKED, chunks));
+    assert!(!has_payload_finding(&record), "{record:#}");
+    drop(tap);
+
+    let large = vec![b'a'; MIB as usize];
+    let framing = format!("Content-Length: {MIB}");
+    let (record, tap) = send(&signed_for(&large, &framing, &large));
+    assert!(!has_payload_finding(&record), "{record:#}");
+    drop(tap);
+    let (record, tap) = send(&signed_for(b"", &framing, &large));
+    assert_finding(&record, PAYLOAD_RULE, "error");
+    drop(tap);
+}
+
+#[test]
+fn a_large_body_is_hashed_and_not_kept() {
+    let origin = Origin::start(|conn| {
+        let head = conn.read_head().unwrap();
+        conn.stream_body(head.content_length().unwrap(), |_| {});
+        conn.write(&answer("403 Forbidden", &["Content-Type: application/xml"], SIGNATURE_REFUSED));
+        assert!(conn.read_to_end().is_empty());
+    });
+    let tap = Tap::start(&origin.url());
+    let mut client = Client::connect(tap.addr());
+    client.send(signed_for(b"", &format!("Content-Length: {}", LARGE * MIB), b""));
+    for _ in 0..LARGE {
+        client.send(vec![b'a'; MIB as usize]);
+    }
+    client.close_write();
+    client.read_to_end();
+    assert_finding(&tap.record(), PAYLOAD_RULE, "error");
+    assert!(tap.peak_memory_kib() < MEMORY_LIMIT_KIB, "{} KiB", tap.peak_memory_kib());
+}
+
+#[test]
+fn a_body_that_was_not_seen_whole_has_no_hash() {
+    let origin = Origin::start(|conn| {
+        conn.read_head().unwrap();
+        conn.read_exact(4);
+        conn.write(&answer("403 Forbidden", &["Connection: close"], ""));
+    });
+    let tap = Tap::start(&origin.url());
+    let mut client = Client::connect(tap.addr());
+    client.send(signed_for(b"half", "Content-Length: 8", b"half"));
+    client.close_write();
+    client.read_to_end();
+    let record = tap.record();
+    assert_status(&record, 403);
+    assert!(!has_payload_finding(&record), "{record:#}");
 }
 
 const LARGE: u64 = 100;

@@ -39,7 +39,13 @@ impl Diagnoser {
                 && let Some(diagnosis) = report.exchanges.first().and_then(|at| each.get_mut(*at))
             {
                 let answered = diagnosis.findings.iter_mut().filter(|finding| finding.at == At::Backend);
-                answered.for_each(|finding| finding.at = place.clone());
+                answered.for_each(|finding| {
+                    finding.at = place.clone();
+                    // What a framework has to set does not help where none was asked.
+                    if finding.rule.name == "forbidden-without-credentials" && finding.fix == finding.rule.fix {
+                        finding.fix = OF_THE_GATEWAY.into();
+                    }
+                });
             }
             // What the hop wrote into the credentials is no fault of the client's.
             for at in report.exchanges.iter().skip(1) {
@@ -239,6 +245,10 @@ fn say_who_refused(findings: &mut [Finding]) {
 const ARRIVED: &str = "The credentials came to the backend as they were sent: look into its log for why it refuses them, \
                        and replace them if it does not know them.";
 
+/// What to do about a 403 that the gateway gave by itself to somebody who was not logged in.
+const OF_THE_GATEWAY: &str = "The gateway answered so by itself: have it answer 401 with a WWW-Authenticate line, or let it \
+                              send browsers to the login. The application behind it was not asked.";
+
 /// What the rules say of a way over a hop. A rule that breaks says nothing.
 pub fn judge(crossing: &Crossing<'_>, memory: &crate::memory::Memory) -> Vec<Finding> {
     let checks = RULES.iter().filter_map(|rule| rule.check.hop());
@@ -252,4 +262,45 @@ pub fn judge(crossing: &Crossing<'_>, memory: &crate::memory::Memory) -> Vec<Fin
 fn is_told_of(view: &View<'_>) -> bool {
     let path = &view.exchange().path;
     path.before.is_some() || path.behind.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::redact::Redactor;
+    use crate::exchange::transcript;
+    use crate::paths::{requests_of, taps_of};
+
+    const REFUSED: &str = "> GET /orders HTTP/1.1\n> Host: api.example\n< HTTP/1.1 403 Forbidden\n\
+                           < Content-Type: text/plain\n<\n< Login required\n";
+
+    /// The place and the fix of what is said of the last 403.
+    fn last(text: &str) -> (At, String) {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"request"), []);
+        let exchanges = transcript::parse(text).unwrap();
+        let taps = taps_of(&exchanges);
+        let mut diagnoser = Diagnoser::default();
+        let mut found = None;
+        for request in requests_of(exchanges) {
+            let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, &redactor)).collect();
+            let whole = diagnoser.diagnose_request(&views, &request, &taps).whole;
+            let is_it = |finding: &Finding| finding.rule.name == "forbidden-without-credentials";
+            found = whole.findings.into_iter().find(is_it).or(found);
+        }
+        let finding = found.unwrap();
+        (finding.at, finding.fix.into_owned())
+    }
+
+    #[test]
+    fn who_answers_is_who_has_to_be_mended() {
+        let other = "* tap app\n* unannounced\n> GET /healthz HTTP/1.1\n> Host: 127.0.0.1\n< HTTP/1.1 200 OK\n";
+        let (at, fix) = last(&format!("* tap edge\n{REFUSED}{other}* tap edge\n{REFUSED}"));
+        assert_eq!(at, At::Hop("edge".to_owned(), "app".to_owned()));
+        assert!(fix.starts_with("The gateway answered so by itself") && !fix.contains("Spring"), "{fix}");
+
+        let (at, fix) = last(&format!("* tap edge\n{REFUSED}* tap app\n{REFUSED}"));
+        assert_eq!(at, At::Backend);
+        assert!(fix.contains("Django"), "{fix}");
+        assert!(last(REFUSED).1.contains("Django"));
+    }
 }

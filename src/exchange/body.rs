@@ -5,6 +5,7 @@ use std::io::Read;
 use bytes::Bytes;
 use memchr::memmem;
 
+use super::payload;
 use super::view::path_of;
 use crate::wire::RawHead;
 
@@ -119,6 +120,8 @@ pub struct Body {
     pub start: Option<Bytes>,
     /// Whether that start is unpacked already, whatever Content-Encoding says.
     pub is_unpacked: bool,
+    /// Its SHA-256, where the whole of it passed and the head names such a hash ([`payload::named`]).
+    pub sha256: Option<payload::Hash>,
 }
 
 impl Body {
@@ -180,7 +183,7 @@ mod tests {
 
     fn text(coding: &str, packed: Vec<u8>) -> Option<String> {
         let head = RawHead::from_fields("", [(&b"Content-Encoding"[..], coding.as_bytes())].into_iter());
-        Body { size: packed.len() as u64, start: Some(packed.into()), is_unpacked: false }.text(&head)
+        Body { size: packed.len() as u64, start: Some(packed.into()), is_unpacked: false, sha256: None }.text(&head)
     }
 
     /// How much is kept of an answer that has `fields`, to a request with that start line and those fields.

@@ -21,7 +21,7 @@ use ulid::Ulid;
 use super::body::{TEXT_KEPT, kept_of_answer};
 use super::{
     Body, Capture, ClientSide, Exchange, OnPath, Outcome, Position, Request, Response, Tap, Timing, Tls, UpstreamSide,
-    Version,
+    Version, payload,
 };
 use crate::wire::RawHead;
 
@@ -111,6 +111,8 @@ struct HarRequest {
     headers: Vec<Header>,
     #[serde(default)]
     post_data: Option<PostData>,
+    #[serde(default)]
+    body_size: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -264,6 +266,7 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
     let scheme = if url.is_tls { "https" } else { "http" };
     let server =
         entry.server_ip_address.as_deref().and_then(|addr| addr.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let request_head = head(&format!("{} {target} {token}", request.method), &request.headers, is_sanitised);
     Some(Exchange {
         id,
         time,
@@ -282,10 +285,15 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
             tls: None,
         },
         request: Request {
-            head: request_head,
             version: spoken,
             authority: (!has_host).then(|| url.authority.to_owned()),
-            body: Body { size: 0, start: form.map(|text| start_of(text.into_bytes())), is_unpacked: true },
+            body: Body {
+                size: 0,
+                start: form.map(|text| start_of(text.into_bytes())),
+                is_unpacked: true,
+                sha256: hash_of_body(request, &request_head),
+            },
+            head: request_head,
             trailers: None,
         },
         response,
@@ -323,10 +331,20 @@ fn response(response: &HarResponse, request: &RawHead) -> Capture<Response> {
             size: u64::try_from(response.content.size).unwrap_or_default(),
             start: body.map(start_of),
             is_unpacked: true,
+            sha256: None,
         },
         trailers: None,
         by_tap: false,
     })
+}
+
+/// The hash of the request's body, where its text is there as it was sent: of bytes that are no text, of a text that was cut
+/// and of one that was made unreadable the size tells that it is another one.
+fn hash_of_body(request: &HarRequest, head: &RawHead) -> Option<payload::Hash> {
+    payload::named(head)?;
+    let text = request.post_data.as_ref()?.text.as_deref()?;
+    let size = request.body_size.as_ref()?.as_u64()?;
+    (size > 0 && size == text.len() as u64).then(|| payload::of(text.as_bytes()))
 }
 
 fn start_of(mut bytes: Vec<u8>) -> Bytes {
@@ -400,6 +418,27 @@ mod tests {
         assert_eq!(text(json(metadata(entry(200, "")))).as_deref(), Some(&b"no token"[..]));
         assert_eq!(text(json(entry(200, ""))), None);
         assert_eq!(text(metadata(entry(200, ""))), None);
+    }
+
+    #[test]
+    fn a_body_is_hashed_where_its_text_is_whole() {
+        let hash = |size: &str, text: &str| {
+            let signed = r#",{"name":"Authorization","value":"AWS4-HMAC-SHA256 Credential=a"},{"name":"X-Amz-Content-Sha256",
+                "value":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#;
+            let body = format!(r#""bodySize":{size},"postData":{{"mimeType":"text/plain","text":"{text}"}},"headers""#);
+            let entry = entry(403, signed).replacen(r#""headers""#, &body, 1);
+            read(&file("Firefox", &[entry])).unwrap().exchanges[0].request.body.sha256
+        };
+        assert_eq!(hash("3", "one"), Some(payload::of(b"one")));
+        assert_eq!(hash("2", "é"), Some(payload::of("é".as_bytes())));
+        for (size, text) in
+            [("4", "one"), ("-1", "one"), ("0", ""), ("null", "one"), ("\"3\"", "one"), ("1", "\u{fffd}")]
+        {
+            assert_eq!(hash(size, text), None, "{size}");
+        }
+        let unsigned =
+            entry(403, "").replacen(r#""headers""#, r#""bodySize":3,"postData":{"text":"one"},"headers""#, 1);
+        assert!(read(&file("Firefox", &[unsigned])).unwrap().exchanges[0].request.body.sha256.is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod har;
 pub mod location;
 pub mod names;
 pub mod path;
+pub mod payload;
 pub mod record;
 pub mod redact;
 mod route;

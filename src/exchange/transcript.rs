@@ -311,6 +311,7 @@ impl Reader {
             (None, Capture::Seen(_), _) => Outcome::Complete,
             (None, ..) => Outcome::ClientGone,
         };
+        let is_whole = why.is_none() && matches!(outcome, Outcome::Complete);
         let number = self.done.len() as u128 + 1;
         let id = Ulid::from_parts(time.as_millisecond().unsigned_abs(), number);
         let path = self.path(id);
@@ -336,7 +337,7 @@ impl Reader {
             },
             request: Request {
                 authority: part.authority(),
-                body: part.body(is_form),
+                body: part.request_body(&head, is_form, is_whole),
                 trailers: part.read_trailers(),
                 head,
                 version,

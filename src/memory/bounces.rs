@@ -104,7 +104,7 @@ impl Bounces {
 }
 
 /// Whether a Set-Cookie line takes a cookie away (RFC 6265 3.1), as is done with the one that led through the login.
-fn is_taken_back(line: &[u8]) -> bool {
+pub(super) fn is_taken_back(line: &[u8]) -> bool {
     let line = String::from_utf8_lossy(line).to_ascii_lowercase();
     let mut parts = line.split(';').map(str::trim);
     let is_empty = parts.next().is_none_or(|pair| pair.ends_with('='));
@@ -117,7 +117,7 @@ fn is_taken_back(line: &[u8]) -> bool {
 }
 
 /// The name before the equals sign.
-fn cookie_name(pair: &[u8]) -> Option<&[u8]> {
+pub(super) fn cookie_name(pair: &[u8]) -> Option<&[u8]> {
     let name = pair.split(|byte| *byte == b'=').next()?.trim_ascii();
     (!name.is_empty()).then_some(name)
 }

@@ -90,6 +90,25 @@ fn only_who_sends_unasked_is_missed_later() {
 }
 
 #[test]
+fn a_challenge_is_left_unanswered_by_who_knew_of_it() {
+    let is_left = |text: String| {
+        let mut left = false;
+        ask(&text, |memory, view| left = memory.left_unanswered(view).is_some());
+        left
+    };
+    assert!(!is_left(format!("{SENT}{FINE}{BARE}{REFUSED}")));
+    assert!(is_left(format!("{SENT}{FINE}{BARE}{REFUSED}{BARE}{REFUSED}")));
+    assert!(!is_left(format!("{BARE}{REFUSED}{SENT}{FINE}{BARE}{REFUSED}")));
+    assert!(!is_left(format!("{BARE}{REFUSED}> GET /b HTTP/1.1\n{REFUSED}")));
+    assert!(!is_left(format!("{BARE}< HTTP/1.1 403 Forbidden\n{BARE}{REFUSED}")));
+    let at = |time: &str| format!("* time 2026-11-24T12:00:{time}Z\n");
+    let both =
+        |time: &str, more: &str| is_left(format!("{}{BARE}{REFUSED}{}{more}{BARE}{REFUSED}", at("00"), at(time)));
+    assert!(!both("00", "") && both("00.5", ""));
+    assert!(!both("00.5", "* new connection\n") && both("02", "* new connection\n"));
+}
+
+#[test]
 fn clients_behind_one_address_are_kept_apart() {
     let other = "> GET /a HTTP/1.1\n> X-Forwarded-For: 192.0.2.9\n";
     ask(&format!("{SENT}{FINE}{other}{REFUSED}"), |memory, view| {

@@ -160,6 +160,9 @@ fn note_frame(recording: &mut Recording, frame: &Frame<Bytes>, is_response: bool
 impl<B> Drop for Passed<B> {
     fn drop(&mut self) {
         if !self.is_response {
+            if !self.ended {
+                self.recording.with(Recording::request_body_left);
+            }
             self.end();
         }
     }

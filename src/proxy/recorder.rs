@@ -11,7 +11,7 @@ use ulid::Ulid;
 use crate::exchange::body::{TEXT_KEPT, kept_of_answer};
 use crate::exchange::{
     Body, Capture, ClientSide, Direction, Edit, Exchange, OnPath, Outcome, Request, Response, Tap, Timing, Unfollowed,
-    UpstreamSide, Version,
+    UpstreamSide, Version, payload,
 };
 use crate::queue::Outlet;
 use crate::wire::{Lost, RawHead};
@@ -53,6 +53,8 @@ pub(super) struct Recording {
 impl Recording {
     pub(super) fn begin(connection: Arc<Connection>, upstream: UpstreamSide, request: Request, started: Began) -> Self {
         let keep = if is_form(&request.head) { TEXT_KEPT } else { 0 };
+        let mut request_body = BodyRecorder::keeping(keep);
+        request_body.hasher = payload::named(&request.head).map(|_| payload::Hasher::default());
         let id = Ulid::from_parts(started.time.as_millisecond().unsigned_abs(), random());
         Recording {
             id,
@@ -63,7 +65,7 @@ impl Recording {
             time: started.time,
             timing: Timing::default(),
             request: Some(request),
-            request_body: BodyRecorder::keeping(keep),
+            request_body,
             response: None,
             response_cut_off: false,
             response_body: BodyRecorder::keeping(0),
@@ -118,6 +120,11 @@ impl Recording {
 
     pub(super) fn request_body(&mut self, piece: &[u8]) {
         self.request_body.passed(piece);
+    }
+
+    /// Nobody reads the rest of the request's body.
+    pub(super) fn request_body_left(&mut self) {
+        self.request_body.hasher = None;
     }
 
     pub(super) fn request_trailers(&mut self, trailers: RawHead) {
@@ -250,6 +257,10 @@ impl Recording {
 
     fn send(&mut self) {
         let Some(mut request) = self.request.take() else { return };
+        // Of a body that broke off, or that went on where nobody could follow it, the hash is that of something else.
+        if !self.request_done || self.lost.is_some() {
+            self.request_body.hasher = None;
+        }
         request.body = self.request_body.take();
         let response = match self.response.take() {
             Some(mut response) => {
@@ -321,15 +332,20 @@ struct BodyRecorder {
     size: u64,
     keep: usize,
     start: BytesMut,
+    /// Computes its hash, where the head names one.
+    hasher: Option<payload::Hasher>,
 }
 
 impl BodyRecorder {
     fn keeping(keep: usize) -> Self {
-        BodyRecorder { size: 0, keep, start: BytesMut::new() }
+        BodyRecorder { size: 0, keep, start: BytesMut::new(), hasher: None }
     }
 
     fn passed(&mut self, piece: &[u8]) {
         self.size += piece.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.passed(piece);
+        }
         let room = self.keep.saturating_sub(self.start.len()).min(piece.len());
         if room > 0 {
             self.start.extend_from_slice(piece.get(..room).unwrap_or_default());
@@ -338,7 +354,8 @@ impl BodyRecorder {
 
     fn take(&mut self) -> Body {
         let start = (self.keep > 0).then(|| std::mem::take(&mut self.start).freeze());
-        Body { size: self.size, start, is_unpacked: false }
+        let sha256 = self.hasher.take().map(payload::Hasher::finish);
+        Body { size: self.size, start, is_unpacked: false, sha256 }
     }
 }
 

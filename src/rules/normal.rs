@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::auth::{DefectKind, Detail, NtlmStep, Scheme};
 use crate::exchange::View;
-use crate::memory::{Accepted, Memory};
+use crate::memory::{Accepted, Memory, Unanswered};
 
 use super::field_names;
 
@@ -126,7 +126,7 @@ pub fn recognise(view: &View<'_>, memory: &Memory) -> Option<Normal> {
         && (view.status() != 407 || is_for_proxy(view))
         && !(is_manifest(view) && memory.is_logged_in(view))
     {
-        if lost_credentials(view, memory).is_some() || ignored_challenges(view, memory).is_some() {
+        if stopped_sending(view, memory).is_some() || ignored_challenges(view, memory).is_some() {
             return None;
         }
         let private = view.challenge(&Scheme::PrivateToken).is_some();
@@ -220,6 +220,12 @@ pub(super) fn lost_credentials(view: &View<'_>, memory: &Memory) -> Option<Accep
     let is_bare = view.offered().is_empty() && !view.request().is_cut();
     let accepted = memory.accepted_unasked(view).filter(|_| is_bare)?;
     (view.exchange().time.as_second() - accepted.time.as_second() <= RECENT_SECONDS).then_some(accepted)
+}
+
+/// The same, where the client was challenged here since and does not answer. One that sends some of its requests with
+/// credentials and others without answers, or is content with the refusal of a first one.
+pub(super) fn stopped_sending(view: &View<'_>, memory: &Memory) -> Option<(Accepted, Unanswered)> {
+    lost_credentials(view, memory).zip(memory.left_unanswered(view))
 }
 
 /// How many challenges in a row this client has left without an answer, if it is a program that asks for data and not

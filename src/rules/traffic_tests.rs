@@ -205,7 +205,7 @@ fn faults_are_named() {
         ),
         (
             "credentials that were there a moment ago",
-            format!("{refused}> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA\n{OK}{refused}{BEARER}"),
+            format!("{refused}> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA\n{OK}{refused}{BEARER}{refused}{BEARER}"),
             "! credentials-absent",
         ),
         (

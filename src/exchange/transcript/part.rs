@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::macros;
-use crate::exchange::{Body, Direction};
+use crate::exchange::{Body, Direction, payload};
 use crate::wire::framer::Answers;
 use crate::wire::{Framer, Lost, RawHead, Step};
 
@@ -103,7 +103,14 @@ impl Part {
 
     pub(super) fn body(&self, is_kept: bool) -> Body {
         let bytes = self.body.clone().unwrap_or_default();
-        Body { size: bytes.len() as u64, start: is_kept.then(|| Bytes::from(bytes)), is_unpacked: false }
+        Body { size: bytes.len() as u64, start: is_kept.then(|| Bytes::from(bytes)), is_unpacked: false, sha256: None }
+    }
+
+    /// The body of a request with this head, of which the whole passed or not.
+    pub(super) fn request_body(&self, head: &RawHead, is_kept: bool, is_whole: bool) -> Body {
+        let is_hashed = is_whole && payload::named(head).is_some();
+        let sha256 = is_hashed.then(|| payload::of(self.body.as_deref().unwrap_or_default()));
+        Body { sha256, ..self.body(is_kept) }
     }
 }
 

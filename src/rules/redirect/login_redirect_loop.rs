@@ -22,7 +22,7 @@ pub static RULE: Rule = Rule {
           compare the cookie's Domain, Path, Secure and SameSite with the address that the browser uses. If it has, see \
           that all replicas share the secret and the session store.",
     spec: &[Spec::rfc(6265, "5.3"), Spec::rfc(6265, "5.4"), Spec::rfc(9110, "15.4")],
-    supersedes: &["login-redirect-for-api"],
+    supersedes: &["login-redirect-for-api", "session-cookie-not-returned"],
     examples: &[
         Example::fires("the session cookie is not sent back", NOT_SENT),
         Example::fires("the session cookie is not understood", NOT_KNOWN),

@@ -10,4 +10,5 @@ pub mod refresh_no_effect;
 pub mod refresh_token_raced;
 pub mod replica_disagreement;
 pub mod same_credential_retried;
+pub mod session_cookie_not_returned;
 pub mod stale_token_kept;

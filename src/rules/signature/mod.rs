@@ -15,6 +15,7 @@ pub mod presigned_url_expired;
 pub mod signed_part_changed;
 pub mod sigv4_clock_skew;
 pub mod sigv4_fragile_header_signed;
+pub mod sigv4_payload_hash_mismatch;
 pub mod sigv4_scope_mismatch;
 pub mod sigv4_session_token_missing;
 

@@ -1,7 +1,7 @@
 //! Nothing was sent, and the server asked for it. Every handshake starts so.
 
 use crate::exchange::View;
-use crate::memory::{Accepted, Memory};
+use crate::memory::{Accepted, Memory, Unanswered};
 use crate::rules::evidence::{clock, with_answer};
 use crate::rules::normal;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
@@ -14,7 +14,7 @@ pub static RULE: Rule = Rule {
     title: "Refused, and no credentials were in the request",
     why: "The request had nothing in it that says who sends it, so the server asked. Most handshakes begin like this, and \
           the client comes back with what was asked for. It is a fault where the client never does, or where it used to \
-          send credentials to the same place without being asked.",
+          send credentials to the same place without being asked, and does not even when it is asked.",
     fix: "If the client should be logged in, look at what it sends: it has no credentials for this host, or something \
           before this tap takes them away. A second tap before the gateway shows which.",
     spec: &[Spec::rfc(9110, "11.6.1"), Spec::rfc(9110, "15.5.2")],
@@ -25,6 +25,7 @@ pub static RULE: Rule = Rule {
         Example::fires("somebody like this client had credentials a moment ago", GONE_ELSEWHERE),
         Example::fires("a cookie in their place", COOKIE),
         Example::quiet("the handshake goes on", ANSWERED),
+        Example::quiet("some requests with credentials and some without", MIXED),
         Example::quiet("a client that waits for the challenge on each connection", WAITS),
     ],
     check: Check::Exchange(check),
@@ -45,6 +46,10 @@ const GONE: &str = r#"> GET /api/orders HTTP/1.1
 > Host: api.example
 < HTTP/1.1 401 Unauthorized
 < WWW-Authenticate: Bearer realm="orders"
+> GET /api/orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
 "#;
 
 const GONE_ELSEWHERE: &str = r#"> GET /api/orders HTTP/1.1
@@ -52,6 +57,28 @@ const GONE_ELSEWHERE: &str = r#"> GET /api/orders HTTP/1.1
 > Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
 < HTTP/1.1 200 OK
 * new connection
+> GET /api/orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+> GET /api/orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+"#;
+
+const MIXED: &str = r#"> GET /api/orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 200 OK
+> GET /api/orders HTTP/1.1
+> Host: api.example
+< HTTP/1.1 401 Unauthorized
+< WWW-Authenticate: Bearer realm="orders"
+> GET /api/orders HTTP/1.1
+> Host: api.example
+> Authorization: Bearer 2YotnFZFEjr1zCsicMWpAA
+< HTTP/1.1 200 OK
 > GET /api/orders HTTP/1.1
 > Host: api.example
 < HTTP/1.1 401 Unauthorized
@@ -108,8 +135,8 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
     if view.request().is_cut() {
         return vec![cut(view, none)];
     }
-    if let Some(accepted) = normal::lost_credentials(view, memory) {
-        return vec![lost(view, accepted, none)];
+    if let Some((accepted, challenge)) = normal::stopped_sending(view, memory) {
+        return vec![lost(view, accepted, challenge, none)];
     }
     let found = RULE.found(Certainty::Certain, format!("the request had {none}, {asked}"));
     let found = found.because(format!("request: {none} in {} fields", view.request().fields().len()));
@@ -135,8 +162,9 @@ fn cut(view: &View<'_>, none: &str) -> Finding {
 }
 
 /// One connection is one client, unless a gateway shares it among several. An address and a User-Agent may be many.
-fn lost(view: &View<'_>, accepted: Accepted, none: &str) -> Finding {
-    let is_same = accepted.connection == view.exchange().client.connection && !view.request().has("via");
+fn lost(view: &View<'_>, accepted: Accepted, challenge: Unanswered, none: &str) -> Finding {
+    let connection = view.exchange().client.connection;
+    let is_same = accepted.connection == connection && challenge.connection == connection && !view.request().has("via");
     let found = if is_same {
         let summary = "this client's credentials were accepted here before, and now there are none";
         RULE.found(Certainty::Certain, summary)
@@ -146,6 +174,7 @@ fn lost(view: &View<'_>, accepted: Accepted, none: &str) -> Finding {
     };
     let on = if is_same { "this route, on this connection" } else { "this route" };
     let found = found.at(At::Unknown).because(format!("before: accepted at {} on {on}", clock(accepted.time)));
+    let found = found.because(format!("before: challenged at {}, and not answered", clock(challenge.ended)));
     with_answer(found.because(format!("request: {none}")), view)
 }
 
