@@ -141,7 +141,8 @@ fn drop_superseded(findings: Vec<Finding>) -> Vec<Finding> {
             outweighs && other.rule.supersedes.contains(&finding.rule.name)
         })
     };
-    findings.iter().filter(|finding| !is_superseded(finding)).cloned().collect()
+    let stays: Vec<bool> = findings.iter().map(|finding| !is_superseded(finding)).collect();
+    findings.into_iter().zip(stays).filter_map(|(finding, stays)| stays.then_some(finding)).collect()
 }
 
 /// The worst first; of equally bad ones the surest; of these the most special, and then by the way of a request.

@@ -234,6 +234,9 @@ pub(super) struct Next {
 /// Finds credentials behind commas: a comma proves nothing, the name of a scheme and a space behind it do.
 pub(super) fn find_joined(text: &[u8], data: Span, scheme: Option<&Scheme>) -> Vec<Next> {
     const MOST: usize = 10;
+    if memchr::memchr(b',', data.of(text)).is_none() {
+        return Vec::new();
+    }
     let mut found: Vec<Next> = Vec::new();
     let may_quote = scheme.is_some_and(|scheme| is_parameter_list(scheme, data.of(text)));
     let mut in_quotes = false;
@@ -274,7 +277,7 @@ fn is_unmistakable(scheme: &Scheme) -> bool {
 }
 
 fn first_word(text: &[u8]) -> &[u8] {
-    text.get(..text.iter().take_while(|&&byte| !is_whitespace(byte)).count()).unwrap_or_default()
+    text.get(..memchr::memchr2(b' ', b'\t', text).unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// The characters that names of known schemes have; what ends them may be a token character, such as `%`.

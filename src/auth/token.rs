@@ -19,8 +19,20 @@ pub fn is_token(text: &[u8]) -> bool {
 
 /// Whether the byte may stand in a `token68` before its padding (RFC 9110 11.2).
 pub fn is_token68_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+    TOKEN68[usize::from(byte)]
 }
+
+/// Every token goes through it byte by byte.
+static TOKEN68: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        at += 1;
+    }
+    table
+};
 
 /// How long the `token68` at the start of the text is, padding included; 0 if there is none (RFC 9110 11.2).
 pub fn token68_length(text: &[u8]) -> usize {

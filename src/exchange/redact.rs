@@ -342,11 +342,6 @@ impl Redactor {
             length => format!("<redacted fp={fingerprint} len={length}>"),
         }
     }
-
-    /// A secret as the screen names it: `jwt#7f3a`, `key#c41d`.
-    pub fn label(&self, kind: &str, secret: &Secret) -> String {
-        format!("{kind}#{}", secret.fingerprint(&self.key).short())
-    }
 }
 
 /// The mark at the start of a text that stands for a secret already: nothing but what [`Redactor`] itself writes.

@@ -306,7 +306,7 @@ impl<'a> View<'a> {
     /// `Authorization: Bearer jwt#7f3a (812 bytes)`: a credential as the screen shows it.
     pub fn label(&self, offered: &Offered) -> String {
         let kind = kind_of_secret(offered.credentials.scheme.as_ref(), &offered.credentials.secret);
-        let label = self.redactor.label(kind, &offered.credentials.secret);
+        let label = format!("{kind}#{}", offered.fingerprint.short());
         match offered.credentials.scheme_as_sent.as_str() {
             "" => label,
             scheme => format!("{scheme} {label}"),
