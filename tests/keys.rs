@@ -125,6 +125,23 @@ fn a_token_with_other_claims_than_were_signed() {
 }
 
 #[test]
+fn an_expired_token_is_held_against_the_keys_as_well() {
+    let key = Key::new("2026-a", 1);
+    let old = key.sign(&json!({"iss": ISSUER, "sub": "anna", "exp": 1_600_000_000}));
+    let (message, _) = old.rsplit_once('.').unwrap();
+    let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode([7; 64]));
+    let (service, keys) = (service(&[]), file(&set(&[&key])));
+    let tap = Tap::start_with(&service.url(), &["--jwks", keys.path().to_str().unwrap()]);
+    assert_eq!(ask(&tap, &old), 401);
+    assert_eq!(ask(&tap, &forged), 401);
+    let records = tap.records(2);
+    for (record, words) in records.iter().zip(["signature: fits a key", "signature: does not fit the key"]) {
+        assert_verdict(record, "token-expired");
+        assert_evidence(record, words);
+    }
+}
+
+#[test]
 fn a_key_that_came_after_the_set_was_fetched_is_looked_for_again() {
     let (old, new, foreign) = (Key::new("2026-a", 1), Key::new("2026-b", 2), Key::new("staging", 3));
     let (first, second) = (old.sign(&claims(ISSUER)), new.sign(&claims(ISSUER)));

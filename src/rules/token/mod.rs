@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::credentials::{is_refused_by_grpc, point};
 use super::evidence::{clip, with_credentials};
 use super::{Finding, Message, Place, Rule, normal};
-use crate::auth::{Detail, Jwt, NumericDate};
+use crate::auth::{Checked, Detail, Jwt, NumericDate};
 use crate::exchange::View;
 use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
@@ -176,6 +176,15 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
         Some(Said { word, in_body: true }) => found.because(format!("the answer's text says \"{word}\"")),
         _ => found,
     };
+    let signature = match view.check_signature(offered, jwt, memory.given()) {
+        Some(Checked::Fits { .. }) => Some("signature: fits a key that was given"),
+        Some(Checked::Fails | Checked::FitsAnother { .. }) => {
+            Some("signature: does not fit the key that was given, which is another fault")
+        }
+        // A key that signed long ago may be gone by now.
+        _ => None,
+    };
+    let found = signature.into_iter().fold(found, Finding::because);
     let accepted = memory.history(offered.fingerprint).and_then(|history| history.last_accepted);
     let found = match accepted {
         Some(time) => found.because(format!("before: accepted at {}", seconds(time))),
