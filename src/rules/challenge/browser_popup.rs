@@ -40,6 +40,10 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
 }
 
 fn check_one(view: &View<'_>) -> Option<Finding> {
+    // With a password of the script's own there is another cause to look for first.
+    if view.status() != 401 || view.authorization().is_some() {
+        return None;
+    }
     let request = view.request();
     let mode = request.value("sec-fetch-mode").map(<[u8]>::to_ascii_lowercase);
     let is_marked =
@@ -54,11 +58,9 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     let is_asked = view.challenges(false).any(|challenge| {
         matches!(challenge.scheme, Scheme::Basic | Scheme::Digest) && challenge.param("realm").is_some()
     });
-    // With a password of the script's own there is another cause to look for first.
-    let is_bare = view.authorization().is_none();
     // A browser that fetches a manifest without credentials does not ask for any either.
     let is_manifest = normal::is_manifest(view);
-    if view.status() != 401 || !is_script || !is_own || !is_asked || !is_bare || is_manifest {
+    if !is_script || !is_own || !is_asked || is_manifest {
         return None;
     }
     let summary = "a script asked, and for this challenge the browser shows its own login prompt";

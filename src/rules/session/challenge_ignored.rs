@@ -60,6 +60,9 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
 }
 
 fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
+    if view.is_success() {
+        return None;
+    }
     let (step, named) = memory.step_named_before(view)?;
     if !knew(view, &named) {
         return None;

@@ -59,7 +59,10 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
 const TOLERANCE: i64 = 5;
 
 fn check_one(view: &View<'_>) -> Option<Finding> {
-    let (until, who) = until(view).filter(|_| aws::is_refused(view))?;
+    if !aws::is_refused(view) {
+        return None;
+    }
+    let (until, who) = until(view)?;
     let clocks = Clocks::of(view);
     let late = clocks.deciding().as_second() - until.as_second();
     let said =

@@ -41,7 +41,7 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
 }
 
 fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
-    let response = view.response()?;
+    let response = view.response().filter(|response| matches!(response.status, 302 | 303 | 307 | 401 | 403))?;
     let is_bare = view.offered().is_empty() && !view.request().has("cookie") && !view.request().is_cut();
     if !normal::is_manifest(view) || !is_bare || !memory.is_logged_in(view) {
         return None;

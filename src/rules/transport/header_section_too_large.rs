@@ -45,6 +45,9 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
 }
 
 fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
+    if !matches!(view.status(), 400 | 413 | 431 | 502) {
+        return None;
+    }
     let size = view.request().size();
     let largest = memory.largest_head(view);
     let text = view.error_text().unwrap_or_default().to_ascii_lowercase();
