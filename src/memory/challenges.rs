@@ -123,15 +123,16 @@ impl Challenges {
         if status == 0 || view.method() != b"GET" {
             return;
         }
-        let host = self.host(view);
         let is_found = (200..300).contains(&status);
         if view.path().starts_with(PROTECTED_RESOURCE) {
+            let host = self.host(view);
             let known = &mut self.well_known.entry(host).resource;
             let was_found = known.is_some_and(|(_, status)| (200..300).contains(&status));
             if is_found || !was_found {
                 *known = Some((time, status));
             }
         } else if is_found && SERVERS.iter().any(|place| view.path().starts_with(place)) {
+            let host = self.host(view);
             self.well_known.entry(host).has_server = true;
         }
     }

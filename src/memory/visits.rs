@@ -43,7 +43,10 @@ impl Visits {
     /// When a GET for this exchange's very path was answered 2xx to its credential.
     pub(super) fn got(&self, view: &View<'_>) -> Option<Timestamp> {
         let credential = view.main_credentials()?.fingerprint;
-        self.by_credential.get(&self.hashes.hash_one((credential, place(view)))).copied().flatten()
+        self.by_credential
+            .get(&self.hashes.hash_one((credential, self.hashes.hash_one(place(view)))))
+            .copied()
+            .flatten()
     }
 
     /// When a GET for this exchange's very path was answered 2xx to anybody with credentials.
@@ -67,14 +70,15 @@ impl Visits {
             self.logged_in.set(self.hashes.hash_one((client, view.authority())), time);
         }
         let Some(offered) = offered.filter(|_| view.method() == b"GET") else { return };
-        self.by_place.set(self.hashes.hash_one(place(view)), time);
+        let place = self.hashes.hash_one(place(view));
+        self.by_place.set(place, time);
         // What is made for one request fits no other.
         let is_made_for_one = matches!(
             offered.credentials.scheme,
             Some(Scheme::Digest | Scheme::Negotiate | Scheme::Ntlm | Scheme::Aws4HmacSha256 | Scheme::Signature)
         );
         if !is_made_for_one {
-            self.by_credential.set(self.hashes.hash_one((offered.fingerprint, place(view))), time);
+            self.by_credential.set(self.hashes.hash_one((offered.fingerprint, place)), time);
         }
     }
 }

@@ -156,6 +156,7 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     if view.status() != 200 || view.method() != b"GET" || view.exchange().tap.position.index > 0 {
         return None;
     }
+    memchr::memmem::find(view.path(), b"/.well-known/")?;
     let document = Document::at(std::str::from_utf8(view.path()).ok()?)?;
     let top = Top::read(view.answer_text()?)?;
     let value = top.get(document.member)?.as_str()?;

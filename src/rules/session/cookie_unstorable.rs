@@ -33,7 +33,9 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
-    let Some(response) = view.response() else { return Vec::new() };
+    let Some(response) = view.response().filter(|response| response.head.has("set-cookie")) else {
+        return Vec::new();
+    };
     let host = view.authority().map(|authority| host_of(&authority).to_ascii_lowercase());
     let cookies = response.head.fields().filter(|field| field.is("set-cookie"));
     let found = cookies.filter_map(|field| {
