@@ -35,17 +35,11 @@ impl Diagnoser {
 
     /// The same with a memory of at most so many bytes.
     pub fn remembering(mut self, bytes: usize) -> Self {
-        self.memory = Memory::bounded(bytes);
+        self.memory.bound(bytes);
         self
     }
 
-    /// The same with what the operator said of the service.
-    pub fn given(mut self, given: Given) -> Self {
-        self.memory.set_given(given);
-        self
-    }
-
-    /// Replaces what the operator said of the service, since more of it is known.
+    /// Replaces what the operator said of the service, which is nothing at first.
     pub fn set_given(&mut self, given: Given) {
         self.memory.set_given(given);
     }

@@ -134,7 +134,7 @@ impl Default for Memory {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct ClientKey {
     addr: IpAddr,
-    words: Fingerprint,
+    words: u64,
 }
 
 /// What one client did before.
@@ -264,14 +264,13 @@ impl History {
 pub const MEMORY: usize = 64 << 20;
 
 impl Memory {
-    /// What takes at most so much memory, in bytes. The less there is, the sooner is forgotten what came first.
-    pub fn bounded(bytes: usize) -> Self {
-        let mut memory = Memory::default();
+    /// Lets it take at most so much memory, in bytes, in place of [`MEMORY`]. The less there is, the sooner is forgotten what
+    /// came first.
+    pub fn bound(&mut self, bytes: usize) {
         let share = bytes as f64 / MEMORY as f64;
-        for table in memory.tables() {
+        for table in self.tables() {
             table.scale(share);
         }
-        memory
     }
 
     fn tables(&mut self) -> Vec<&mut dyn Bounded> {

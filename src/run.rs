@@ -182,11 +182,10 @@ fn start_diagnosis(
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
     };
-    let diagnoser = diagnoser.remembering(config.history_bytes);
-    let diagnoser = match &keys {
-        Some(keys) => diagnoser.given(keys.given().clone()),
-        None => diagnoser,
-    };
+    let mut diagnoser = diagnoser.remembering(config.history_bytes);
+    if let Some(keys) = &keys {
+        diagnoser.set_given(keys.given().clone());
+    }
     let taps = config.taps.iter().map(|tap| tap.name.clone()).collect();
     let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops, keys };
     thread::Builder::new()

@@ -52,7 +52,8 @@ fn each(mut check: impl FnMut(&Told)) -> usize {
         for example in rule.examples {
             let exchanges = transcript::parse(example.transcript).unwrap();
             let taps = taps_of(&exchanges);
-            let mut diagnoser = Diagnoser::default().given(transcript::given(example.transcript).unwrap());
+            let mut diagnoser = Diagnoser::default();
+            diagnoser.set_given(transcript::given(example.transcript).unwrap());
             let mut secrets = BTreeSet::new();
             let requests = requests_of(exchanges);
             for (number, request) in requests.iter().enumerate() {

@@ -1,13 +1,12 @@
 //! Where in a server a request goes, as far as what is known of one request holds for the next.
 
 use super::View;
-use crate::auth::{Fingerprint, Secret};
 
 /// No name that a person gave to a part of a server is longer.
 const NAME: usize = 24;
 
 /// A tap, a host and the start of a path, whatever the method, as one keyed hash.
-pub(super) fn fingerprint(view: &View<'_>) -> Fingerprint {
+pub(super) fn hash(view: &View<'_>) -> u64 {
     let mut text = view.exchange().tap.name.clone().into_bytes();
     let host = view.authority().map(|host| host.to_ascii_lowercase()).unwrap_or_default();
     let mut segments = view.path().split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
@@ -17,7 +16,7 @@ pub(super) fn fingerprint(view: &View<'_>) -> Fingerprint {
         text.push(0);
         text.extend_from_slice(part);
     }
-    Secret::new(text.into()).fingerprint(view.redactor().key())
+    view.redactor().key().hash(&text)
 }
 
 /// Identifiers fold to one: numbers, UUIDs, and whatever is long or mixed with digits. A version such as `v2` is a name.

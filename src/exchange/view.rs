@@ -10,8 +10,8 @@ use super::given::Given;
 use super::redact::{Redactor, kind_of_secret};
 use super::{Exchange, Response, Version, names, route};
 use crate::auth::{
-    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, Secret,
-    parse_challenges, parse_credentials,
+    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, parse_challenges,
+    parse_credentials,
 };
 use crate::wire::RawHead;
 
@@ -31,8 +31,8 @@ pub struct View<'a> {
 struct Once {
     /// What became of holding the signature of a token against the keys.
     signature: OnceCell<(Fingerprint, Option<Checked>)>,
-    client_words: OnceCell<Fingerprint>,
-    route: OnceCell<Fingerprint>,
+    client_words: OnceCell<u64>,
+    route: OnceCell<u64>,
     words: OnceCell<Option<usize>>,
 }
 
@@ -111,7 +111,7 @@ impl<'a> View<'a> {
     }
 
     /// What a client says of itself, and gateways of it, as one keyed hash.
-    pub fn client_words(&self) -> Fingerprint {
+    pub fn client_words(&self) -> u64 {
         *self.once.client_words.get_or_init(|| {
             let mut words = Vec::new();
             for name in ["user-agent", "x-forwarded-for", "forwarded"] {
@@ -120,14 +120,14 @@ impl<'a> View<'a> {
                     words.push(0);
                 }
             }
-            Secret::new(words.into()).fingerprint(self.redactor.key())
+            self.redactor.key().hash(&words)
         })
     }
 
     /// Where in a server the request goes, as far as what is known of one request holds for the next: the tap, the host
     /// and the start of the path, with identifiers folded, as one keyed hash.
-    pub fn route(&self) -> Fingerprint {
-        *self.once.route.get_or_init(|| route::fingerprint(self))
+    pub fn route(&self) -> u64 {
+        *self.once.route.get_or_init(|| route::hash(self))
     }
 
     /// Which entry of the dictionary the answer holds, which is looked for once.

@@ -149,7 +149,8 @@ fn each_request<T>(
     mut tell: impl FnMut(&[View<'_>], Diagnosis) -> T,
 ) -> Vec<T> {
     let taps = taps_of(&exchanges);
-    let mut diagnoser = Diagnoser::default().given(given);
+    let mut diagnoser = Diagnoser::default();
+    diagnoser.set_given(given);
     let mut told = Vec::new();
     for request in requests_of(exchanges) {
         let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, redactor)).collect();
