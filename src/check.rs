@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,6 +24,7 @@ use crate::exchange::redact::Redactor;
 use crate::keys::Keys;
 use crate::rules::{At, Certainty, Evidence, Finding, Severity, find};
 use crate::sinks::console::{self, Console};
+use crate::sinks::output::print;
 use crate::sinks::shown::Shown;
 use crate::sinks::summary::Summary;
 use crate::sinks::{Lost, recorded, wrap};
@@ -76,24 +76,24 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
         checked.file(path)?;
     }
     checked.finish();
-    match io::stdout().write_all(checked.text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Error::run(format!("cannot write to stdout: {error}")));
-        }
-        _ => {}
-    }
+    print(&checked.text)?;
     for fault in &checked.faults {
         eprintln!("{fault}");
     }
-    let least = options.fail_on.map(|least| match least {
+    if fails(options.fail_on, checked.worst) {
+        return Ok(error::FINDINGS);
+    }
+    Ok(if checked.faults.is_empty() { error::FINE } else { error::INCOMPLETE })
+}
+
+/// Whether the worst that was found is as bad as what the user calls a failure.
+pub(crate) fn fails(fail_on: Option<FailOn>, worst: Option<Severity>) -> bool {
+    let least = fail_on.map(|least| match least {
         FailOn::Error => Severity::Error,
         FailOn::Warning => Severity::Warning,
         FailOn::Info => Severity::Info,
     });
-    if least.is_some_and(|least| checked.worst.is_some_and(|worst| worst >= least)) {
-        return Ok(error::FINDINGS);
-    }
-    Ok(if checked.faults.is_empty() { error::FINE } else { error::INCOMPLETE })
+    least.is_some_and(|least| worst.is_some_and(|worst| worst >= least))
 }
 
 impl Checked {

@@ -6,12 +6,11 @@ mod recordings;
 mod table;
 mod tell;
 
-use std::io::{self, Write};
-
 use jiff::SignedDuration;
 
 use crate::auth::FingerprintKey;
-use crate::cli::{CompareOptions, FailOn};
+use crate::check::fails;
+use crate::cli::CompareOptions;
 use crate::diagnose::judge;
 use crate::error::{self, Error};
 use crate::exchange::record::read::Read;
@@ -19,6 +18,7 @@ use crate::exchange::redact::Redactor;
 use crate::hops::{Attempt, Crossing, Difference, Join, Sighting, compare};
 use crate::memory::Memory;
 use crate::rules::{Finding, Severity};
+use crate::sinks::output::print;
 use clocks::Clocks;
 use joining::{Joined, join_by_ids, join_by_marks, join_by_path};
 use recordings::Recordings;
@@ -68,12 +68,7 @@ pub fn run(options: &CompareOptions) -> Result<u8, Error> {
     let recordings = Recordings::read(&options.files)?;
     let hops: Vec<Hop> = recordings.taps.windows(2).map(|pair| hop_between(&recordings, pair)).collect();
     let text = tell::tell(options, &recordings, &hops)?;
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Error::run(format!("cannot write to stdout: {error}")));
-        }
-        _ => {}
-    }
+    print(&text)?;
     for fault in &recordings.faults {
         eprintln!("{fault}");
     }
@@ -81,13 +76,8 @@ pub fn run(options: &CompareOptions) -> Result<u8, Error> {
 }
 
 fn exit_code(options: &CompareOptions, recordings: &Recordings, hops: &[Hop]) -> u8 {
-    let least = options.fail_on.map(|least| match least {
-        FailOn::Error => Severity::Error,
-        FailOn::Warning => Severity::Warning,
-        FailOn::Info => Severity::Info,
-    });
     let worst = hops.iter().flat_map(|hop| &hop.ways).filter_map(Way::severity).max();
-    if least.is_some_and(|least| worst.is_some_and(|worst| worst >= least)) {
+    if fails(options.fail_on, worst) {
         return error::FINDINGS;
     }
     if recordings.faults.is_empty() { error::FINE } else { error::INCOMPLETE }

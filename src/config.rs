@@ -75,7 +75,7 @@ impl KeyPlace {
     pub fn shown(&self) -> String {
         match self {
             Self::File(path, _) => path.display().to_string(),
-            Self::Url(url) | Self::Issuer(url) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+            Self::Url(url) | Self::Issuer(url) => without_query(url).to_owned(),
         }
     }
 }
@@ -116,6 +116,11 @@ impl GivenConfig {
     }
 }
 
+/// A URL without its query, in which a secret may stand.
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// A URL that can be asked for; a password in it is not repeated.
 fn url<'t>(option: &str, text: &'t str) -> Result<&'t str, Error> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -125,7 +130,7 @@ fn url<'t>(option: &str, text: &'t str) -> Result<&'t str, Error> {
             .advice("leave it out, or download the document and give the file"));
     }
     if authority.is_empty() || text.contains(char::is_whitespace) {
-        return Err(Error::usage(format!("{option}: {:?} is no URL", text.split('?').next().unwrap_or_default()))
+        return Err(Error::usage(format!("{option}: {:?} is no URL", without_query(text)))
             .advice("write it in full, such as https://login.example.com/keys"));
     }
     Ok(text)

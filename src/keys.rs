@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::auth::{Detail, KeySet};
-use crate::config::{GivenConfig, KeyPlace};
+use crate::config::{GivenConfig, KeyPlace, without_query};
 use crate::error::Error;
 use crate::exchange::View;
 use crate::exchange::given::{Given, GivenKeys};
@@ -219,8 +219,9 @@ fn fetch(place: &KeyPlace, tls: Arc<rustls::ClientConfig>) -> Result<(String, Ke
                 KeyPlace::File(path, _) => return Err(format!("{} is a file", path.display())),
             };
             let json = get(&url, &tls).await?;
-            let set = KeySet::parse(&json).map_err(|why| format!("{} is no set of keys: {why}", bare(&url)))?;
-            Ok((bare(&url), set))
+            let set =
+                KeySet::parse(&json).map_err(|why| format!("{} is no set of keys: {why}", without_query(&url)))?;
+            Ok((without_query(&url).to_owned(), set))
         };
         tokio::time::timeout(TIMEOUT, fetching)
             .await
@@ -263,7 +264,7 @@ fn jwks_uri(issuer: &str, url: &str, json: &[u8]) -> Result<String, String> {
 }
 
 async fn get(url: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Bytes, String> {
-    let shown = bare(url);
+    let shown = without_query(url);
     let uri: Uri = url.parse().map_err(|_| format!("{shown} is no URL"))?;
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(rustls::ClientConfig::clone(tls)).https_or_http().enable_http1();
@@ -291,11 +292,6 @@ fn causes(error: &dyn std::error::Error) -> String {
         last = cause;
     }
     last.to_string()
-}
-
-/// A URL without its query, in which a secret may stand.
-fn bare(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The `authtap` program.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use authtap::cli::{Cli, Command};
 use authtap::config::Config;
 use authtap::error::{self, Error};
 use authtap::layers::{self, Stop};
+use authtap::sinks::output;
 use authtap::{check, compare, demo, explain, run};
 use tracing_subscriber::EnvFilter;
 
@@ -54,13 +55,7 @@ fn act(cli: Cli) -> Result<u8, Error> {
 }
 
 fn print(text: &str) -> Result<u8, Error> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough is fine.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::run(format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(error::FINE),
-    }
+    output::print(text).map(|()| error::FINE)
 }
 
 fn failed(error: &Error) -> ExitCode {

@@ -13,6 +13,21 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
+
+/// Prints all of a text to stdout. A reader that has seen enough is fine.
+///
+/// # Errors
+/// Where nothing can be written.
+pub fn print(text: &str) -> Result<(), Error> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::run(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Bytes after which a batch goes to the thread even if more is to come.
 const BATCH: usize = 64 * 1024;
 
