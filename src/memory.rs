@@ -16,6 +16,7 @@ mod conflicts;
 mod cross_origin;
 mod digests;
 mod guarded;
+mod hashes;
 mod heads;
 mod hops;
 mod outcomes;
@@ -26,9 +27,6 @@ mod steps;
 mod table;
 mod tokens;
 mod visits;
-
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -46,6 +44,7 @@ pub use cross_origin::Readable;
 pub use digests::DigestOffer;
 use digests::Digests;
 pub use guarded::{Guarded, Handed};
+use hashes::Hashes;
 use heads::Heads;
 pub use hops::Hops;
 use outcomes::Outcomes;
@@ -73,7 +72,7 @@ const KNOWN_AFTER: SignedDuration = SignedDuration::from_secs(1);
 
 /// What earlier exchanges told.
 pub struct Memory {
-    clients: Table<ClientKey, Client>,
+    clients: Table<u64, Client>,
     connections: Table<u64, Connection>,
     credentials: Table<Fingerprint, History>,
     credentials_by_route: Table<(Fingerprint, u64), History>,
@@ -97,8 +96,7 @@ pub struct Memory {
     steps: steps::Steps,
     guarded: guarded::Places,
     conflicts: conflicts::Conflicts,
-    /// Makes 64-bit hashes of routes. Its key is random, so that nobody can choose two routes that look like one.
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Memory {
@@ -126,15 +124,9 @@ impl Default for Memory {
             credentials_by_route: Table::new(CREDENTIALS),
             accepted: Table::new(PLACES),
             bearer_errors: Table::new(PLACES),
-            hashes: RandomState::new(),
+            hashes: Hashes::default(),
         }
     }
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ClientKey {
-    addr: IpAddr,
-    words: u64,
 }
 
 /// What one client did before.
@@ -312,7 +304,7 @@ impl Memory {
 
     /// What this exchange's client did before.
     pub fn client(&self, view: &View<'_>) -> Option<&Client> {
-        self.clients.get(&client_key(view))
+        self.clients.get(&view.client())
     }
 
     /// What happened before on this exchange's client connection.
@@ -327,7 +319,7 @@ impl Memory {
 
     /// What became of these credentials before on this exchange's route.
     pub fn history_here(&self, view: &View<'_>, fingerprint: Fingerprint) -> Option<&History> {
-        self.credentials_by_route.get(&(fingerprint, self.route(view)))
+        self.credentials_by_route.get(&(fingerprint, view.route()))
     }
 
     /// When other credentials of the same kind as these, which are in this exchange, were last accepted on its route.
@@ -347,14 +339,14 @@ impl Memory {
     /// When this client last had credentials accepted on this exchange's route without having been asked for them.
     /// A client that always waits for the challenge gives `None`.
     pub fn accepted_unasked(&self, view: &View<'_>) -> Option<Accepted> {
-        let route = self.route(view);
+        let route = view.route();
         self.client(view)?.routes.iter().find(|known| known.route == route)?.accepted_unasked
     }
 
     /// The last challenge that this client had got on this exchange's route when it sent its request, if no credentials came
     /// since. A request that was on its way at that time knew nothing of it.
     pub fn left_unanswered(&self, view: &View<'_>) -> Option<Unanswered> {
-        let route = self.route(view);
+        let route = view.route();
         let known = self.client(view)?.routes.iter().find(|known| known.route == route)?;
         let exchange = view.exchange();
         known.unanswered.filter(|challenge| {
@@ -372,12 +364,12 @@ impl Memory {
 
     /// How often this exchange's client was sent back to its path of late, and away from it each time.
     pub fn bounces_here(&self, view: &View<'_>) -> Option<&Bounces> {
-        self.bounces.here(view, &client_key(view))
+        self.bounces.here(view)
     }
 
     /// Session cookies that were set on this exchange's connection of late, and that its request should have and has not.
     pub fn session_not_returned(&self, view: &View<'_>) -> Option<NotReturned> {
-        self.sessions.not_returned(view, &client_key(view))
+        self.sessions.not_returned(view)
     }
 
     /// The last success on this exchange's route that a script of its origin could read.
@@ -397,7 +389,7 @@ impl Memory {
 
     /// Whether this exchange's client got a 2xx of late on its host for a request with a cookie or with credentials.
     pub fn is_logged_in(&self, view: &View<'_>) -> bool {
-        self.visits.is_logged_in(view, &client_key(view))
+        self.visits.is_logged_in(view)
     }
 
     /// When a challenge of late sent clients to this exchange's path for metadata.
@@ -443,12 +435,12 @@ impl Memory {
 
     /// What became of the refresh of this exchange's client, if one came after a refusal.
     pub fn renewed(&self, view: &View<'_>) -> Option<&Renewed> {
-        self.refreshes.renewed(view, &client_key(view))
+        self.refreshes.renewed(view)
     }
 
     /// The step that this exchange's answer names, if it was named to its client before and not taken since.
     pub fn step_named_before(&self, view: &View<'_>) -> Option<(Step, Named)> {
-        self.steps.before(view, &client_key(view))
+        self.steps.before(view)
     }
 
     /// What is known of this exchange's place, if it refused somebody without credentials of late.
@@ -463,7 +455,7 @@ impl Memory {
 
     /// Whether the cookie or the Authorization of this exchange, which has both, was accepted alone of late.
     pub fn accepted_alone(&self, view: &View<'_>) -> Option<Alone> {
-        self.conflicts.alone(view, &client_key(view))
+        self.conflicts.alone(view)
     }
 
     /// What the tokens are like that this exchange's route accepted of late. None where it accepts too many kinds.
@@ -489,20 +481,20 @@ impl Memory {
     /// Learns from an exchange, after it was diagnosed.
     pub fn learn(&mut self, view: &View<'_>) {
         self.outcomes.learn(view);
-        self.refreshes.learn(view, &client_key(view));
-        self.sessions.learn(view, &client_key(view));
-        self.steps.learn(view, &client_key(view));
+        self.refreshes.learn(view);
+        self.sessions.learn(view);
+        self.steps.learn(view);
         self.guarded.learn(view);
-        self.conflicts.learn(view, &client_key(view));
+        self.conflicts.learn(view);
         self.tokens.learn(view, &self.given);
         self.proofs.learn(view);
         self.digests.learn(view);
         self.heads.learn(view);
         self.challenges.learn(view);
         self.cross_origin.learn(view);
-        self.visits.learn(view, &client_key(view));
+        self.visits.learn(view);
         let follows = self.follows_redirect(view).is_some();
-        self.bounces.learn(view, &client_key(view), follows);
+        self.bounces.learn(view, follows);
         let exchange = view.exchange();
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,
@@ -529,19 +521,15 @@ impl Memory {
         &self.hops
     }
 
-    fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(view.route())
-    }
-
     /// A kind of credentials on a route: a scheme, or a field of its own.
     fn kind_here(&self, view: &View<'_>, offered: &Offered) -> u64 {
         let scheme = offered.credentials.scheme.as_ref();
-        let name = scheme.is_none().then(|| offered.name.to_ascii_lowercase());
-        self.hashes.hash_one((view.route(), scheme, name))
+        let name = scheme.is_none().then(|| self.hashes.of_text(offered.name.to_ascii_lowercase().as_bytes()));
+        self.hashes.of((view.route(), scheme, name))
     }
 
     fn realm_here(&self, view: &View<'_>, challenge: &Challenge) -> u64 {
-        self.hashes.hash_one((view.route(), challenge.param("realm")))
+        self.hashes.of((view.route(), challenge.param("realm").map(|realm| self.hashes.of_text(realm.as_bytes()))))
     }
 
     fn learn_connection(&mut self, view: &View<'_>, sent: Option<&Sent>) {
@@ -571,7 +559,7 @@ impl Memory {
         if matches!(scheme, Some(Scheme::Digest | Scheme::Negotiate | Scheme::Ntlm)) {
             return;
         }
-        let here = (offered.fingerprint, self.route(view));
+        let here = (offered.fingerprint, view.route());
         if view.is_success() {
             let history = History { last_accepted: Some(time), ..History::default() };
             self.credentials.set(offered.fingerprint, history.clone());
@@ -600,8 +588,8 @@ impl Memory {
         if sent.is_none() && redirect.is_none() && !is_asked && !announced {
             return;
         }
-        let route = self.route(view);
-        let client = self.clients.entry(client_key(view));
+        let route = view.route();
+        let client = self.clients.entry(view.client());
         if announced {
             client.announced = Some(time);
         }
@@ -655,10 +643,6 @@ fn bounded(scheme: Scheme) -> Scheme {
         Scheme::Other(name) => Scheme::Other(name.chars().take(NAME).collect()),
         known => known,
     }
-}
-
-fn client_key(view: &View<'_>) -> ClientKey {
-    ClientKey { addr: view.exchange().client.addr.ip(), words: view.client_words() }
 }
 
 fn fingerprint(view: &View<'_>, bytes: &[u8]) -> Fingerprint {

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use super::names;
 use crate::auth::token::is_token;
 use crate::auth::{
-    AuthParam, Credentials, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges, parse_credentials,
+    AuthParam, Challenge, Credentials, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges,
+    parse_credentials,
 };
 
 /// Decides what is shown.
@@ -85,8 +86,8 @@ impl Redactor {
         }
         match lower.as_str() {
             // A gateway that takes the challenge's name away mostly puts something before it.
-            "www-authenticate" | "proxy-authenticate" => self.challenge(value),
-            name if name.ends_with("-www-authenticate") => self.challenge(value),
+            "www-authenticate" | "proxy-authenticate" => self.challenges(value, &parse_challenges(value).challenges),
+            name if name.ends_with("-www-authenticate") => self.challenges(value, &parse_challenges(value).challenges),
             "authorization" | "proxy-authorization" => {
                 let value = Bytes::copy_from_slice(value);
                 self.credentials(&value, &parse_credentials(&value))
@@ -177,14 +178,23 @@ impl Redactor {
         }
     }
 
-    /// A challenge without its nonces and other one-time values.
-    fn challenge(&self, value: &[u8]) -> String {
-        let parsed = parse_challenges(value);
-        if parsed.challenges.is_empty() {
+    /// The value of a field whose challenges were read already, as [`Self::field`] shows it.
+    pub fn field_with_challenges(&self, name: &[u8], value: &[u8], parsed: &[Challenge]) -> String {
+        match self.shows(&String::from_utf8_lossy(name).to_ascii_lowercase()) {
+            true => String::from_utf8_lossy(value).into_owned(),
+            false => self.challenges(value, parsed),
+        }
+    }
+
+    /// Challenges without their nonces and other one-time values.
+    fn challenges(&self, value: &[u8], parsed: &[Challenge]) -> String {
+        if parsed.is_empty() {
             return if value.is_empty() { String::new() } else { self.secret(value) };
         }
-        let shown = parsed.challenges.iter().map(|challenge| {
-            let mut text = self.name(challenge.scheme_as_sent.as_bytes()).into_owned();
+        let mut text = String::with_capacity(value.len());
+        for (number, challenge) in parsed.iter().enumerate() {
+            text.push_str(if number == 0 { "" } else { ", " });
+            text.push_str(&self.name(challenge.scheme_as_sent.as_bytes()));
             if let Some(token68) = &challenge.token68 {
                 text.push(' ');
                 text.push_str(&self.secret(token68.as_bytes()));
@@ -194,11 +204,14 @@ impl Redactor {
                 text.push_str(&self.name(param.name_as_sent.as_bytes()));
                 text.push('=');
                 let value = self.param(param);
-                text.push_str(&if param.quoted { format!("{value:?}") } else { value });
+                match param.quoted {
+                    true if has_escapes(&value) => text.push_str(&format!("{value:?}")),
+                    true => text.extend(["\"", &value, "\""]),
+                    false => text.push_str(&value),
+                }
             }
-            text
-        });
-        shown.collect::<Vec<_>>().join(", ")
+        }
+        text
     }
 
     /// The value of a challenge's parameter: what is meant for everybody, without what looks like a token in it.
@@ -344,6 +357,11 @@ impl Redactor {
     }
 }
 
+/// Whether a text has something in it that is written otherwise between quotes.
+fn has_escapes(text: &str) -> bool {
+    !text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+}
+
 /// The mark at the start of a text that stands for a secret already: nothing but what [`Redactor`] itself writes.
 fn mark_at(text: &str) -> Option<&str> {
     let inside = text.strip_prefix("<redacted fp=")?;
@@ -388,10 +406,9 @@ fn is_of_word(char: char) -> bool {
 fn is_plain(word: &str, most: usize) -> bool {
     // At the end of a sentence or of a name with an equals sign.
     let inner = word.trim_end_matches(['=', '!', '*']);
-    let is_odd = |char| matches!(char, '=' | '%' | '+' | '!' | '$' | '*' | '^');
-    word.len() <= most
-        && !inner.contains(is_odd)
-        && !word.split(['-', '_', '.', '/', '~', ':', ',', '@']).any(|part| looks_made(part.as_bytes()))
+    let is_odd = |byte| matches!(byte, b'=' | b'%' | b'+' | b'!' | b'$' | b'*' | b'^');
+    let is_between = |byte: &u8| matches!(byte, b'-' | b'_' | b'.' | b'/' | b'~' | b':' | b',' | b'@');
+    word.len() <= most && !inner.bytes().any(is_odd) && !word.as_bytes().split(is_between).any(looks_made)
 }
 
 /// Whether a stretch of letters and digits has the look of something that was made at random.
@@ -399,21 +416,19 @@ fn looks_made(part: &[u8]) -> bool {
     if part.len() < 8 {
         return false;
     }
-    let (mut digits, mut letters, mut capitals, mut turns) = (0, 0, 0, 0);
-    let mut before = None::<u8>;
-    for &byte in part {
-        digits += usize::from(byte.is_ascii_digit());
-        letters += usize::from(byte.is_ascii_alphabetic());
-        capitals += usize::from(byte.is_ascii_uppercase());
-        turns +=
-            usize::from(before.is_some_and(|before| {
-                before.is_ascii_digit() != byte.is_ascii_digit() || is_odd_capital(before, byte)
-            }));
-        before = Some(byte);
-    }
+    let count = |is: fn(&u8) -> bool| part.iter().filter(|byte| is(byte)).count();
+    let digits = count(u8::is_ascii_digit);
     // `AzureApiManagementKey` turns as often as what was made at random, and has fewer capitals.
-    let is_name = digits == 0 && capitals <= part.len() / 4;
-    part.len() > 24 || (letters > 0 && !is_name && (turns > 3 || (digits > 2 && turns > 2)))
+    let is_name = digits == 0 && count(u8::is_ascii_uppercase) <= part.len() / 4;
+    if part.len() > 24 || is_name || count(u8::is_ascii_alphabetic) == 0 {
+        return part.len() > 24;
+    }
+    let turns = part.windows(2).filter(|pair| match pair {
+        [before, byte] => before.is_ascii_digit() != byte.is_ascii_digit() || is_odd_capital(*before, *byte),
+        _ => false,
+    });
+    let turns = turns.count();
+    turns > 3 || (digits > 2 && turns > 2)
 }
 
 fn is_odd_capital(before: u8, after: u8) -> bool {

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use super::dates::parse_http_date;
 use super::given::Given;
 use super::redact::{Redactor, kind_of_secret};
-use super::{Exchange, Response, Version, names, route};
+use super::{Exchange, Response, Version, names, places};
 use crate::auth::{
     Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, parse_challenges,
     parse_credentials,
 };
-use crate::wire::RawHead;
+use crate::wire::head::RequestLine;
+use crate::wire::{Field, RawHead};
 
 /// An exchange with its credentials and challenges read.
 pub struct View<'a> {
@@ -23,6 +24,9 @@ pub struct View<'a> {
     challenged: Vec<Challenged>,
     /// The start of the answer's body, where it was kept.
     text: Option<String>,
+    line: RequestLine<'a>,
+    path: &'a [u8],
+    grpc_status: Option<&'a [u8]>,
     once: Once,
 }
 
@@ -31,8 +35,10 @@ pub struct View<'a> {
 struct Once {
     /// What became of holding the signature of a token against the keys.
     signature: OnceCell<(Fingerprint, Option<Checked>)>,
-    client_words: OnceCell<u64>,
+    client: OnceCell<u64>,
+    host: OnceCell<u64>,
     route: OnceCell<u64>,
+    place: OnceCell<u64>,
     words: OnceCell<Option<usize>>,
 }
 
@@ -100,34 +106,40 @@ impl<'a> View<'a> {
     /// Reads an exchange. `redactor` has the key for fingerprints and decides what is shown.
     pub fn new(exchange: &'a Exchange, redactor: &'a Redactor) -> Self {
         let response = exchange.response.seen().filter(|response| !response.by_tap);
+        let line = exchange.request.head.request_line();
         View {
             exchange,
             redactor,
             offered: offered(exchange, redactor),
             challenged: response.map(|response| challenged(&response.head)).unwrap_or_default(),
             text: response.and_then(|response| response.body.text(&response.head)),
+            line,
+            path: path_of(line.target),
+            grpc_status: response.and_then(grpc_status),
             once: Once::default(),
         }
     }
 
-    /// What a client says of itself, and gateways of it, as one keyed hash.
-    pub fn client_words(&self) -> u64 {
-        *self.once.client_words.get_or_init(|| {
-            let mut words = Vec::new();
-            for name in ["user-agent", "x-forwarded-for", "forwarded"] {
-                for value in self.request().values(name) {
-                    words.extend_from_slice(value);
-                    words.push(0);
-                }
-            }
-            self.redactor.key().hash(&words)
-        })
+    /// Who asks, as far as one request tells: an address with what its User-Agent says and what gateways say of it, as one
+    /// keyed hash.
+    pub fn client(&self) -> u64 {
+        *self.once.client.get_or_init(|| places::client(self))
+    }
+
+    /// The host that is asked, at this tap, as one keyed hash.
+    pub fn host(&self) -> u64 {
+        *self.once.host.get_or_init(|| places::host(self))
     }
 
     /// Where in a server the request goes, as far as what is known of one request holds for the next: the tap, the host
     /// and the start of the path, with identifiers folded, as one keyed hash.
     pub fn route(&self) -> u64 {
-        *self.once.route.get_or_init(|| route::hash(self))
+        *self.once.route.get_or_init(|| places::route(self))
+    }
+
+    /// The very place that the request goes to: the tap, the host and the whole path, as one keyed hash.
+    pub fn place(&self) -> u64 {
+        *self.once.place.get_or_init(|| places::path(self))
     }
 
     /// Which entry of the dictionary the answer holds, which is looked for once.
@@ -180,15 +192,13 @@ impl<'a> View<'a> {
 
     /// The grpc-status of the response, in its trailers or, where it has no body, in its head.
     pub fn grpc_status(&self) -> Option<&'a [u8]> {
-        let response = self.response()?;
-        let trailers = response.trailers.as_ref().and_then(|trailers| trailers.value("grpc-status"));
-        trailers.or_else(|| response.head.value("grpc-status"))
+        self.grpc_status
     }
 
     /// Whether the request is a preflight (Fetch, CORS-preflight request): no other OPTIONS is.
     pub fn is_preflight(&self) -> bool {
         let request = self.request();
-        self.method() == b"OPTIONS" && request.has("origin") && request.has("access-control-request-method")
+        self.line.method == b"OPTIONS" && request.has("origin") && request.has("access-control-request-method")
     }
 
     /// The NTLM message that the client sent, under whichever scheme.
@@ -210,17 +220,17 @@ impl<'a> View<'a> {
 
     /// The method, as sent.
     pub fn method(&self) -> &'a [u8] {
-        self.request().request_line().method
+        self.line.method
     }
 
     /// The request target, as sent. It may hold secrets.
     pub fn target(&self) -> &'a [u8] {
-        self.request().request_line().target
+        self.line.target
     }
 
     /// The path of the target: without origin, query and fragment. It may hold secrets.
     pub fn path(&self) -> &'a [u8] {
-        path_of(self.target())
+        self.path
     }
 
     /// The authority that the client asked for: `:authority`, or the Host field.
@@ -288,6 +298,25 @@ impl<'a> View<'a> {
         self.exchange.request.version == Version::Http2
     }
 
+    /// The value of a field of the request as it may be shown; what was read of its credentials is not read again.
+    pub fn shown_in_request(&self, field: &Field<'_>) -> String {
+        let is_read =
+            |offered: &&Offered| matches!(offered.place, OfferedIn::Authorization | OfferedIn::ProxyAuthorization);
+        let offered = self.offered.iter().filter(is_read).find(|offered| offered.field == Some(field.index));
+        match offered {
+            Some(offered) => self.redactor.field_with(field.name, field.value, &offered.credentials),
+            None => self.redactor.field(field.name, field.value),
+        }
+    }
+
+    /// The value of a field of the response as it may be shown; what was read of its challenges is not read again.
+    pub fn shown_in_response(&self, field: &Field<'_>) -> String {
+        match self.challenged.iter().find(|challenged| challenged.field == field.index) {
+            Some(read) => self.redactor.field_with_challenges(field.name, field.value, &read.challenges),
+            None => self.redactor.field(field.name, field.value),
+        }
+    }
+
     /// A text that came back from the server, without what the request offered: servers repeat it in their complaints.
     pub fn without_echoes(&self, text: String) -> String {
         // What stands for a secret that is missing is none.
@@ -306,21 +335,20 @@ impl<'a> View<'a> {
     /// `Authorization: Bearer jwt#7f3a (812 bytes)`: a credential as the screen shows it.
     pub fn label(&self, offered: &Offered) -> String {
         let kind = kind_of_secret(offered.credentials.scheme.as_ref(), &offered.credentials.secret);
-        let label = format!("{kind}#{}", offered.fingerprint.short());
+        let fingerprint = offered.fingerprint.short();
         match offered.credentials.scheme_as_sent.as_str() {
-            "" => label,
-            scheme => format!("{scheme} {label}"),
+            "" => format!("{kind}#{fingerprint}"),
+            scheme => format!("{scheme} {kind}#{fingerprint}"),
         }
     }
 }
 
 /// The path of a target or a URL: without origin, query and fragment.
 pub fn path_of(target: &[u8]) -> &[u8] {
-    let start = match memchr::memmem::find(target, b"://") {
-        Some(at) if !target.starts_with(b"/") => {
-            memchr::memchr(b'/', &target[at + 3..]).map_or(target.len(), |slash| at + 3 + slash)
-        }
-        _ => 0,
+    let is_url = !target.starts_with(b"/");
+    let start = match is_url.then(|| memchr::memmem::find(target, b"://")).flatten() {
+        Some(at) => memchr::memchr(b'/', &target[at + 3..]).map_or(target.len(), |slash| at + 3 + slash),
+        None => 0,
     };
     let path = &target[start..];
     let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
@@ -377,6 +405,9 @@ fn is_authorization_like(name: &[u8]) -> bool {
 }
 
 fn userinfo(target: &[u8]) -> Option<&[u8]> {
+    if target.starts_with(b"/") {
+        return None;
+    }
     let at = memchr::memmem::find(target, b"://")?;
     let authority = target[at + 3..].split(|byte| matches!(byte, b'/' | b'?' | b'#')).next()?;
     let end = memchr::memrchr(b'@', authority)?;
@@ -392,6 +423,11 @@ fn each_key_parameter(pairs: &[u8], mut found: impl FnMut(&[u8], Bytes)) {
             found(name, value.into());
         }
     }
+}
+
+fn grpc_status(response: &Response) -> Option<&[u8]> {
+    let trailers = response.trailers.as_ref().and_then(|trailers| trailers.value("grpc-status"));
+    trailers.or_else(|| response.head.value("grpc-status"))
 }
 
 fn challenged(head: &RawHead) -> Vec<Challenged> {

@@ -1,9 +1,8 @@
 //! Places to which a client is sent back again and again, and from which it is sent away each time.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::auth::{Fingerprint, Secret};
 use crate::exchange::View;
@@ -30,12 +29,12 @@ pub struct Bounces {
 /// All of them: bounded like all that is remembered.
 pub(super) struct Places {
     places: Table<u64, Bounces>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Places { places: Table::new(ENTRIES), hashes: RandomState::new() }
+        Places { places: Table::new(ENTRIES), hashes: Hashes::default() }
     }
 }
 
@@ -45,17 +44,17 @@ impl Places {
     }
 
     /// What is known of the path of this exchange, and of its client there.
-    pub(super) fn here(&self, view: &View<'_>, client: &impl Hash) -> Option<&Bounces> {
-        let bounces = self.places.get(&self.place(view, client, view.path()))?;
+    pub(super) fn here(&self, view: &View<'_>) -> Option<&Bounces> {
+        let bounces = self.places.get(&self.place(view, view.path()))?;
         is_at_once(view, bounces.last).then_some(bounces)
     }
 
     /// Learns from an exchange; `follows` says whether the last redirect of its client points to its path.
-    pub(super) fn learn(&mut self, view: &View<'_>, client: &impl Hash, follows: bool) {
+    pub(super) fn learn(&mut self, view: &View<'_>, follows: bool) {
         let Some(response) = view.response() else { return };
         let time = view.exchange().time;
         let is_redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
-        let place = self.place(view, client, view.path());
+        let place = self.place(view, view.path());
         let known = self.places.get(&place).is_some();
         // Nothing is kept of the many places from which nobody is sent away.
         if !is_redirect && !known {
@@ -71,7 +70,7 @@ impl Places {
         bounces.first = bounces.first.filter(|_| goes_on).or(Some(time));
         bounces.last = Some(time);
         let Some(location) = response.head.value("location") else { return };
-        let target = self.place(view, client, crate::exchange::view::path_of(location));
+        let target = self.place(view, crate::exchange::view::path_of(location));
         let set = response
             .head
             .values("set-cookie")
@@ -84,8 +83,8 @@ impl Places {
         }
     }
 
-    fn place(&self, view: &View<'_>, client: &impl Hash, path: &[u8]) -> u64 {
-        self.hashes.hash_one((&view.exchange().tap.name, client, path))
+    fn place(&self, view: &View<'_>, path: &[u8]) -> u64 {
+        self.hashes.of((&view.exchange().tap.name, view.client(), self.hashes.of_text(path)))
     }
 }
 

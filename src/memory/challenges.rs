@@ -1,9 +1,8 @@
 //! What challenges said, and whether it was found where they said.
 
-use std::hash::{BuildHasher, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::auth::Scheme;
 use crate::exchange::View;
@@ -47,7 +46,7 @@ pub(super) struct Challenges {
     well_known: Table<u64, WellKnown>,
     /// Hashes of the realms for passwords, by the host.
     realms: Table<u64, Vec<u64>>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Challenges {
@@ -56,7 +55,7 @@ impl Default for Challenges {
             named: Table::new(ENTRIES),
             well_known: Table::new(ENTRIES),
             realms: Table::new(ENTRIES),
-            hashes: RandomState::new(),
+            hashes: Hashes::default(),
         }
     }
 }
@@ -74,24 +73,27 @@ impl Challenges {
     /// Whether a challenge that sent clients to this exchange's path for metadata stood at that path, or below it. `None`
     /// where no challenge did.
     pub(super) fn is_named_at(&self, view: &View<'_>, path: &[u8]) -> Option<bool> {
-        Some(self.named_here(view)?.paths.contains(&self.hashes.hash_one(path)))
+        Some(self.named_here(view)?.paths.contains(&self.hashes.of_text(path)))
     }
 
     fn named_here(&self, view: &View<'_>) -> Option<&Named> {
+        if self.named.is_empty() {
+            return None;
+        }
         let host = Address::of_request(view)?.host;
-        let named = self.named.get(&self.hashes.hash_one((tap(view), host, view.path())))?;
+        let named = self.named.get(&self.place(view, &host, view.path()))?;
         (view.exchange().time.duration_since(named.time?) <= RECENT).then_some(named)
     }
 
     /// What this exchange's host answered where clients look for metadata.
     pub(super) fn well_known(&self, view: &View<'_>) -> WellKnown {
-        self.well_known.get(&self.host(view)).copied().unwrap_or_default()
+        self.well_known.get(&view.host()).copied().unwrap_or_default()
     }
 
     /// How many realms this exchange's host has asked passwords for, beside this one.
     pub(super) fn other_realms(&self, view: &View<'_>, realm: &str) -> usize {
-        let this = self.hashes.hash_one(realm);
-        self.realms.get(&self.host(view)).map_or(0, |realms| realms.iter().filter(|known| **known != this).count())
+        let this = self.hashes.of_text(realm.as_bytes());
+        self.realms.get(&view.host()).map_or(0, |realms| realms.iter().filter(|known| **known != this).count())
     }
 
     pub(super) fn learn(&mut self, view: &View<'_>) {
@@ -99,11 +101,11 @@ impl Challenges {
         for challenge in view.challenges(false) {
             let url = challenge.param("resource_metadata").filter(|_| challenge.scheme == Scheme::Bearer);
             if let Some((url, address)) = url.and_then(|url| Some((url, Address::parse(url)?))) {
-                let place = self.hashes.hash_one((tap(view), address.host, path_of(url.as_bytes())));
+                let place = self.place(view, &address.host, path_of(url.as_bytes()));
                 let named = self.named.entry(place);
                 named.time = Some(time);
                 for path in with_those_above(view.path()) {
-                    let path = self.hashes.hash_one(path);
+                    let path = self.hashes.of_text(path);
                     if !named.paths.contains(&path) {
                         named.paths.insert(0, path);
                     }
@@ -111,7 +113,7 @@ impl Challenges {
                 named.paths.truncate(PATHS);
             }
             if let (Scheme::Basic | Scheme::Digest, Some(realm)) = (&challenge.scheme, challenge.param("realm")) {
-                let (host, realm) = (self.host(view), self.hashes.hash_one(realm));
+                let (host, realm) = (view.host(), self.hashes.of_text(realm.as_bytes()));
                 let realms = self.realms.entry(host);
                 if !realms.contains(&realm) {
                     realms.insert(0, realm);
@@ -125,20 +127,20 @@ impl Challenges {
         }
         let is_found = (200..300).contains(&status);
         if view.path().starts_with(PROTECTED_RESOURCE) {
-            let host = self.host(view);
+            let host = view.host();
             let known = &mut self.well_known.entry(host).resource;
             let was_found = known.is_some_and(|(_, status)| (200..300).contains(&status));
             if is_found || !was_found {
                 *known = Some((time, status));
             }
         } else if is_found && SERVERS.iter().any(|place| view.path().starts_with(place)) {
-            let host = self.host(view);
+            let host = view.host();
             self.well_known.entry(host).has_server = true;
         }
     }
 
-    fn host(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one((tap(view), view.authority().map(|host| host.to_ascii_lowercase())))
+    fn place(&self, view: &View<'_>, host: &str, path: &[u8]) -> u64 {
+        self.hashes.of((tap(view), self.hashes.of_text(host.as_bytes()), self.hashes.of_text(path)))
     }
 }
 

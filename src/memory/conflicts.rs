@@ -1,9 +1,8 @@
 //! What a cookie and an Authorization of one client did alone, and what they did together.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use super::{Fingerprint, fingerprint};
 use crate::auth::Scheme;
@@ -39,12 +38,12 @@ struct Known {
 /// All of them: bounded like all that is remembered.
 pub(super) struct Conflicts {
     known: Table<u64, Known>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Conflicts {
     fn default() -> Self {
-        Conflicts { known: Table::new(ENTRIES), hashes: RandomState::new() }
+        Conflicts { known: Table::new(ENTRIES), hashes: Hashes::default() }
     }
 }
 
@@ -60,12 +59,12 @@ impl Conflicts {
     }
 
     /// Whether one of the two in this exchange was accepted alone of late, while both were not.
-    pub(super) fn alone(&self, view: &View<'_>, client: &impl Hash) -> Option<Alone> {
+    pub(super) fn alone(&self, view: &View<'_>) -> Option<Alone> {
         let sent = sent(view)?;
         let both = [(true, sent.cookie?), (false, sent.authorization?)];
         let now = view.exchange().time;
         let is_recent = |time: &Timestamp| now.duration_since(*time) <= RECENT;
-        let known = both.map(|(is_cookie, part)| (is_cookie, self.known.get(&self.key(view, client, is_cookie, part))));
+        let known = both.map(|(is_cookie, part)| (is_cookie, self.known.get(&self.key(view, is_cookie, part))));
         // Where both were accepted as well, it is not that they are together.
         if known.iter().any(|(_, known)| known.and_then(|known| known.accepted).filter(is_recent).is_some()) {
             return None;
@@ -77,7 +76,7 @@ impl Conflicts {
         })
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, client: &impl Hash) {
+    pub(super) fn learn(&mut self, view: &View<'_>) {
         let is_refused = matches!(view.status(), 401 | 403);
         if !is_refused && !view.is_success() {
             return;
@@ -87,7 +86,7 @@ impl Conflicts {
         match (sent.cookie, sent.authorization) {
             (Some(cookie), Some(authorization)) => {
                 for (is_cookie, part) in [(true, cookie), (false, authorization)] {
-                    let key = self.key(view, client, is_cookie, part);
+                    let key = self.key(view, is_cookie, part);
                     // Of what was never seen alone nothing has to be known, but that it was refused.
                     if is_refused || self.known.get(&key).is_some() {
                         let known = self.known.entry(key);
@@ -97,7 +96,7 @@ impl Conflicts {
                 }
             }
             (Some(part), None) | (None, Some(part)) => {
-                let key = self.key(view, client, sent.cookie.is_some(), part);
+                let key = self.key(view, sent.cookie.is_some(), part);
                 let known = self.known.entry(key);
                 known.alone = (!is_refused).then_some(time);
                 known.is_between = !is_refused && known.refused.is_some();
@@ -106,8 +105,8 @@ impl Conflicts {
         }
     }
 
-    fn key(&self, view: &View<'_>, client: &impl Hash, is_cookie: bool, part: Fingerprint) -> u64 {
-        self.hashes.hash_one((view.route(), view.method(), client, is_cookie, part))
+    fn key(&self, view: &View<'_>, is_cookie: bool, part: Fingerprint) -> u64 {
+        self.hashes.of((view.route(), view.method(), view.client(), is_cookie, part))
     }
 }
 

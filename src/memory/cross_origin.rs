@@ -1,9 +1,8 @@
 //! Which places answer which origins with the fields that let a script read the answer.
 
-use std::hash::{BuildHasher, RandomState};
-
 use jiff::Timestamp;
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::exchange::View;
 
@@ -24,12 +23,12 @@ pub struct Readable {
 /// All of them: bounded like all that is remembered.
 pub(super) struct CrossOrigin {
     readable: Table<u64, Option<Readable>>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for CrossOrigin {
     fn default() -> Self {
-        CrossOrigin { readable: Table::new(ENTRIES), hashes: RandomState::new() }
+        CrossOrigin { readable: Table::new(ENTRIES), hashes: Hashes::default() }
     }
 }
 
@@ -62,6 +61,6 @@ impl CrossOrigin {
 
     fn place(&self, view: &View<'_>) -> Option<u64> {
         let origin = view.request().value("origin")?;
-        Some(self.hashes.hash_one((view.route(), origin)))
+        Some(self.hashes.of((view.route(), self.hashes.of_text(origin))))
     }
 }

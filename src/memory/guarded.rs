@@ -1,9 +1,8 @@
 //! Places that ask for credentials, and what they gave to whom.
 
-use std::hash::{BuildHasher, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::auth::Fingerprint;
 use crate::exchange::View;
@@ -38,12 +37,12 @@ pub struct Guarded {
 /// All of them: bounded like all that is remembered.
 pub(super) struct Places {
     places: Table<u64, Guarded>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Places { places: Table::new(ENTRIES), hashes: RandomState::new() }
+        Places { places: Table::new(ENTRIES), hashes: Hashes::default() }
     }
 }
 
@@ -62,7 +61,7 @@ impl Places {
     /// A hash of the entity tag of this exchange's answer.
     pub(super) fn etag(&self, view: &View<'_>) -> Option<u64> {
         let etag = view.response()?.head.value("etag").map(<[u8]>::trim_ascii).filter(|etag| etag.len() > 4)?;
-        Some(self.hashes.hash_one(etag))
+        Some(self.hashes.of_text(etag))
     }
 
     pub(super) fn learn(&mut self, view: &View<'_>) {
@@ -82,7 +81,8 @@ impl Places {
     }
 
     fn place(&self, view: &View<'_>) -> Option<u64> {
-        let host = view.authority().map(|host| host.to_ascii_lowercase());
-        (view.method() == b"GET").then(|| self.hashes.hash_one((&view.exchange().tap.name, host, view.target())))
+        let query = || memchr::memchr(b'?', view.target()).and_then(|at| view.target().get(at..));
+        (view.method() == b"GET")
+            .then(|| self.hashes.of((view.place(), query().map(|query| self.hashes.of_text(query)))))
     }
 }

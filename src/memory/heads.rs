@@ -1,7 +1,5 @@
 //! How large the heads of requests are that a route answers well.
 
-use std::hash::{BuildHasher, RandomState};
-
 use super::table::{Bounded, Table};
 use crate::exchange::View;
 
@@ -11,12 +9,11 @@ const ROUTES: usize = 4096;
 /// The largest heads, by route: bounded like all that is remembered.
 pub(super) struct Heads {
     routes: Table<u64, u64>,
-    hashes: RandomState,
 }
 
 impl Default for Heads {
     fn default() -> Self {
-        Heads { routes: Table::new(ROUTES), hashes: RandomState::new() }
+        Heads { routes: Table::new(ROUTES) }
     }
 }
 
@@ -27,19 +24,15 @@ impl Heads {
 
     /// The size in bytes of the largest head that this exchange's route answered well.
     pub(super) fn largest(&self, view: &View<'_>) -> Option<u64> {
-        self.routes.get(&self.route(view)).copied().filter(|size| *size > 0)
+        self.routes.get(&view.route()).copied().filter(|size| *size > 0)
     }
 
     pub(super) fn learn(&mut self, view: &View<'_>) {
         if !(200..400).contains(&view.status()) {
             return;
         }
-        let route = self.route(view);
+        let route = view.route();
         let known = self.routes.entry(route);
         *known = (*known).max(view.request().size());
-    }
-
-    fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(view.route())
     }
 }

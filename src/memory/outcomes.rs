@@ -1,10 +1,10 @@
 //! How the same request fared again and again, and what a route answers to whom.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::auth::{Detail, Fingerprint, Scheme, Secret};
 use crate::exchange::View;
@@ -48,7 +48,7 @@ pub(super) struct Outcomes {
     outcomes: Table<u64, Vec<Outcome>>,
     nonces: Table<Fingerprint, Option<Nonce>>,
     answers: Table<u64, Answers>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Outcomes {
@@ -57,7 +57,7 @@ impl Default for Outcomes {
             outcomes: Table::new(ENTRIES),
             nonces: Table::new(ENTRIES),
             answers: Table::new(ENTRIES),
-            hashes: RandomState::new(),
+            hashes: Hashes::default(),
         }
     }
 }
@@ -115,11 +115,11 @@ impl Outcomes {
     }
 
     fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one((view.route(), view.method()))
+        self.hashes.of((view.route(), view.method()))
     }
 
     fn place(&self, view: &View<'_>, fingerprint: Fingerprint) -> u64 {
-        self.hashes.hash_one((fingerprint, view.route(), view.method()))
+        self.hashes.of((fingerprint, view.route(), view.method()))
     }
 }
 

@@ -1,7 +1,5 @@
 //! What clients did at token endpoints (RFC 6749 6): which refresh tokens they used, and when they got new tokens.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::table::{Bounded, Table};
@@ -61,12 +59,11 @@ struct Client {
 pub(super) struct Refreshes {
     used: Table<Fingerprint, Option<Used>>,
     clients: Table<u64, Client>,
-    hashes: RandomState,
 }
 
 impl Default for Refreshes {
     fn default() -> Self {
-        Refreshes { used: Table::new(ENTRIES), clients: Table::new(ENTRIES), hashes: RandomState::new() }
+        Refreshes { used: Table::new(ENTRIES), clients: Table::new(ENTRIES) }
     }
 }
 
@@ -81,17 +78,17 @@ impl Refreshes {
     }
 
     /// The refresh that came between a refusal of this client's token in this exchange's place and this exchange.
-    pub(super) fn renewed(&self, view: &View<'_>, client: &impl Hash) -> Option<&Renewed> {
-        let renewed = self.clients.get(&self.hashes.hash_one(client))?.renewed.as_ref()?;
+    pub(super) fn renewed(&self, view: &View<'_>) -> Option<&Renewed> {
+        let renewed = self.clients.get(&view.client())?.renewed.as_ref()?;
         let time = view.exchange().time;
         let is_soon = time > renewed.ended && time.duration_since(renewed.ended) <= AT_ONCE;
-        (is_soon && renewed.before.place == self.place(view)).then_some(renewed)
+        (is_soon && renewed.before.place == view.route()).then_some(renewed)
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, client: &impl Hash) {
+    pub(super) fn learn(&mut self, view: &View<'_>) {
         let exchange = view.exchange();
         let time = exchange.time;
-        let client = self.hashes.hash_one(client);
+        let client = view.client();
         if let Some(fingerprint) = refresh_token(view) {
             let used = Used { time, connection: exchange.client.connection, accepted: view.is_success() };
             self.used.set(fingerprint, Some(used));
@@ -113,7 +110,7 @@ impl Refreshes {
                 token: offered.fingerprint,
                 status: view.status(),
                 error: error.filter(|error| error.len() <= CODE).map(Into::into),
-                place: self.place(view),
+                place: view.route(),
             };
             let known = self.clients.entry(client);
             if let Some(renewed) = known.renewed.as_mut().filter(|renewed| renewed.before.token == refused.token) {
@@ -124,10 +121,6 @@ impl Refreshes {
             // The refresh was of use.
             self.clients.entry(client).renewed = None;
         }
-    }
-
-    fn place(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(view.route())
     }
 }
 

@@ -3,12 +3,12 @@
 //! It takes a client for one only on one connection that no gateway shares among several: an address with a User-Agent may
 //! be a whole office, and of two colleagues one is logged in and the other one is not.
 
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::bounces::{cookie_name, is_taken_back};
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use super::{Fingerprint, fingerprint};
 use crate::exchange::View;
@@ -92,12 +92,12 @@ struct Session {
 /// All of them: bounded like all that is remembered.
 pub(super) struct Sessions {
     sessions: Table<u64, Option<Session>>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Sessions { sessions: Table::new(ENTRIES), hashes: RandomState::new() }
+        Sessions { sessions: Table::new(ENTRIES), hashes: Hashes::default() }
     }
 }
 
@@ -107,11 +107,11 @@ impl Sessions {
     }
 
     /// The session cookies that were set on this exchange's connection and that its request should have.
-    pub(super) fn not_returned(&self, view: &View<'_>, client: &impl Hash) -> Option<NotReturned> {
+    pub(super) fn not_returned(&self, view: &View<'_>) -> Option<NotReturned> {
         if view.request().is_cut() || view.is_preflight() || is_shared(view) {
             return None;
         }
-        let session = self.sessions.get(&self.key(view, client)?)?.as_ref()?;
+        let session = self.sessions.get(&self.key(view)?)?.as_ref()?;
         let is_recent = view.exchange().time.duration_since(session.ended) <= RECENT;
         if !is_recent || !self.knew(view, session) || !is_browser(view, session) || has_any(view, &session.cookies) {
             return None;
@@ -134,11 +134,15 @@ impl Sessions {
         })
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, client: &impl Hash) {
+    pub(super) fn learn(&mut self, view: &View<'_>) {
         if is_shared(view) || view.is_preflight() {
             return;
         }
-        let (Some(response), Some(key)) = (view.response(), self.key(view, client)) else { return };
+        let Some(response) = view.response() else { return };
+        if self.sessions.is_empty() && !response.head.has("set-cookie") {
+            return;
+        }
+        let Some(key) = self.key(view) else { return };
         let known = self.sessions.get(&key).cloned().flatten();
         let is_over = known.as_ref().is_some_and(|session| {
             has_any(view, &session.cookies)
@@ -179,22 +183,22 @@ impl Sessions {
                 is_login,
                 times,
                 had_cookie: view.request().has("cookie"),
-                leads: response.head.value("location").map(|location| self.hashes.hash_one(path_of(location))),
+                leads: response.head.value("location").map(|location| self.hashes.of_text(path_of(location))),
             },
         };
         self.sessions.set(key, Some(session));
     }
 
     /// One client at one host.
-    fn key(&self, view: &View<'_>, client: &impl Hash) -> Option<u64> {
-        Some(self.hashes.hash_one((&view.exchange().tap.name, client, host(view)?)))
+    fn key(&self, view: &View<'_>) -> Option<u64> {
+        Some(self.hashes.of((&view.exchange().tap.name, view.client(), self.hashes.of_text(host(view)?.as_bytes()))))
     }
 
     /// Whether the client had the cookies when it sent this request.
     fn knew(&self, view: &View<'_>, session: &Session) -> bool {
         let exchange = view.exchange();
         let since = exchange.time.duration_since(session.ended);
-        let follows = || session.leads == Some(self.hashes.hash_one(view.path()));
+        let follows = || session.leads == Some(self.hashes.of_text(view.path()));
         let is_behind = since >= KNOWN_AFTER || (since >= SignedDuration::ZERO && (!view.is_http2() || follows()));
         exchange.client.connection == session.connection && is_behind
     }
@@ -209,7 +213,7 @@ impl Sessions {
 
     /// Whether the path matches that of a cookie (RFC 6265 5.1.4): it is the same, or begins with it at a slash.
     fn is_path_within(&self, path: &[u8], cookie: u64) -> bool {
-        let is_it = |end: usize| path.get(..end).is_some_and(|start| self.hashes.hash_one(start) == cookie);
+        let is_it = |end: usize| path.get(..end).is_some_and(|start| self.hashes.of_text(start) == cookie);
         let slashes = memchr::memchr_iter(b'/', path).take(PARTS);
         is_it(path.len()) || slashes.into_iter().any(|slash| is_it(slash) || is_it(slash + 1))
     }
@@ -259,7 +263,7 @@ impl Sessions {
         let path = path.map_or_else(|| default_path(view.path()), str::as_bytes);
         Some(Cookie {
             name,
-            path: self.hashes.hash_one(path),
+            path: self.hashes.of_text(path),
             expires: expires(text, exchange.time)?,
             is_secure,
             has_domain: domain.is_some(),

@@ -1,9 +1,8 @@
 //! Which next steps challenges named, so that a client can be told from one that does not take them.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::auth::{Detail, Fingerprint, Scheme, Secret, parse_dpop};
 use crate::exchange::View;
@@ -46,12 +45,12 @@ pub struct Named {
 /// All of them: bounded like all that is remembered.
 pub(super) struct Steps {
     named: Table<u64, Option<Named>>,
-    hashes: RandomState,
+    hashes: Hashes,
 }
 
 impl Default for Steps {
     fn default() -> Self {
-        Steps { named: Table::new(ENTRIES), hashes: RandomState::new() }
+        Steps { named: Table::new(ENTRIES), hashes: Hashes::default() }
     }
 }
 
@@ -62,18 +61,18 @@ impl Steps {
 
     /// The step that this exchange's answer names, and when it was named before to the same client for the same nonce, key
     /// or token: had it been taken, that would be another one.
-    pub(super) fn before(&self, view: &View<'_>, client: &impl Hash) -> Option<(Step, Named)> {
+    pub(super) fn before(&self, view: &View<'_>) -> Option<(Step, Named)> {
         let step = named(view)?;
         let subject = subject(view, step)?;
-        let known = self.named.get(&self.key(view, client, step, subject)).copied().flatten()?;
+        let known = self.named.get(&self.key(view, step, subject)).copied().flatten()?;
         (view.exchange().time.duration_since(known.ended) <= RECENT).then_some((step, known))
     }
 
-    pub(super) fn learn(&mut self, view: &View<'_>, client: &impl Hash) {
+    pub(super) fn learn(&mut self, view: &View<'_>) {
         let exchange = view.exchange();
         if let Some(step) = named(view) {
             let Some(subject) = subject(view, step) else { return };
-            let key = self.key(view, client, step, subject);
+            let key = self.key(view, step, subject);
             let ended = exchange.time.checked_add(exchange.timing.total).unwrap_or(exchange.time);
             let entry = self.named.entry(key);
             let known = entry.filter(|known| exchange.time.duration_since(known.ended) <= RECENT);
@@ -87,7 +86,7 @@ impl Steps {
             // What is accepted after all was not what had to change.
             for step in STEPS {
                 let Some(subject) = subject(view, step) else { continue };
-                let key = self.key(view, client, step, subject);
+                let key = self.key(view, step, subject);
                 if self.named.get(&key).is_some() {
                     self.named.set(key, None);
                 }
@@ -95,8 +94,8 @@ impl Steps {
         }
     }
 
-    fn key(&self, view: &View<'_>, client: &impl Hash, step: Step, subject: Fingerprint) -> u64 {
-        self.hashes.hash_one((view.route(), client, step, subject))
+    fn key(&self, view: &View<'_>, step: Step, subject: Fingerprint) -> u64 {
+        self.hashes.of((view.route(), view.client(), step, subject))
     }
 }
 

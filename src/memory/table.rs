@@ -39,6 +39,10 @@ impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
         self.entries.get(key).map(|(_, value)| value)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn set(&mut self, key: K, value: V) {
         *self.entry(key) = value;
     }

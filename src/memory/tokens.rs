@@ -2,8 +2,6 @@
 //!
 //! None of that is secret. It is kept as text, within bounds, so that a token that is refused can be told from them.
 
-use std::hash::{BuildHasher, RandomState};
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::table::{Bounded, Table};
@@ -105,12 +103,11 @@ struct Kinds {
 /// The kinds of tokens, by route: bounded like all that is remembered.
 pub(super) struct Tokens {
     routes: Table<u64, Kinds>,
-    hashes: RandomState,
 }
 
 impl Default for Tokens {
     fn default() -> Self {
-        Tokens { routes: Table::new(ROUTES), hashes: RandomState::new() }
+        Tokens { routes: Table::new(ROUTES) }
     }
 }
 
@@ -122,7 +119,7 @@ impl Tokens {
     /// The kinds of tokens that this exchange's route accepted of late. None where it accepts too many to expect one.
     pub(super) fn accepted(&self, view: &View<'_>) -> Vec<&TokenKind> {
         let now = view.exchange().time;
-        let Some(known) = self.routes.get(&self.route(view)).filter(|known| !known.is_mixed) else { return Vec::new() };
+        let Some(known) = self.routes.get(&view.route()).filter(|known| !known.is_mixed) else { return Vec::new() };
         known.kinds.iter().filter(|kind| is_recent(kind, now)).collect()
     }
 
@@ -130,7 +127,7 @@ impl Tokens {
         let Some(offered) = view.main_credentials().filter(|_| view.is_success()) else { return };
         let Detail::Jwt(jwt) = &offered.credentials.detail else { return };
         let time = view.exchange().time;
-        let route = self.route(view);
+        let route = view.route();
         let known = self.routes.entry(route);
         let Some(mut kind) = TokenKind::of(jwt, time) else {
             known.is_mixed = true;
@@ -154,10 +151,6 @@ impl Tokens {
         } else {
             known.kinds.push(kind);
         }
-    }
-
-    fn route(&self, view: &View<'_>) -> u64 {
-        self.hashes.hash_one(view.route())
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn with_credentials(found: Finding, view: &View<'_>, offered: &Offere
         OfferedIn::Form => format!("request: {name} in the form: {label}"),
         OfferedIn::Userinfo => format!("request: in the URL before the host: {label}"),
         OfferedIn::Trailer => format!("request: behind the body: {name}: {label}"),
-        _ => format!("request: {name}: {label}"),
+        _ => ["request: ", &name, ": ", &label].concat(),
     };
     match offered.field {
         Some(field) => found.because_of(text, Place { message: Message::Request, field, byte: None }),
@@ -60,8 +60,11 @@ pub(super) fn with_answer(found: Finding, view: &View<'_>) -> Finding {
 pub(super) fn with_field(found: Finding, view: &View<'_>, message: Message, field: usize, before: &str) -> Finding {
     let Some((side, head)) = head_of(view, message) else { return found };
     let Some(line) = head.fields().nth(field) else { return found };
-    let value = view.redactor().field(line.name, line.value);
-    let text = clip(&format!("{side}: {before}{}: {value}", view.redactor().name(line.name)));
+    let value = match message {
+        Message::Request => view.shown_in_request(&line),
+        Message::Response => view.shown_in_response(&line),
+    };
+    let text = clip([side, ": ", before, &view.redactor().name(line.name), ": ", &value].concat());
     found.because_of(text, Place { message, field, byte: None })
 }
 
@@ -82,7 +85,11 @@ fn head_of<'a>(view: &View<'a>, message: Message) -> Option<(&'static str, &'a R
 }
 
 /// The start of a text, in one line and without control characters.
-pub(super) fn clip(text: &str) -> String {
+pub(super) fn clip(text: impl Into<String>) -> String {
+    let text = text.into();
+    if text.len() <= QUOTED && !text.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii()) {
+        return text;
+    }
     let mut clipped: String = text.chars().take(QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(QUOTED).is_some() {
         clipped.push('…');
@@ -92,22 +99,24 @@ pub(super) fn clip(text: &str) -> String {
 
 /// `03:04:10Z`, as far as a reader in an incident needs it.
 pub(super) fn clock(time: Timestamp) -> String {
-    time.strftime("%H:%M:%SZ").to_string()
+    const DAY: i64 = 24 * 60 * 60;
+    let second = time.as_second().rem_euclid(DAY);
+    format!("{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// What to call credentials in a sentence: `the Bearer token`, `the key in X-Api-Key`.
 pub(super) fn called(view: &View<'_>, offered: &Offered) -> String {
     use crate::auth::Scheme;
-    let name = view.redactor().name(offered.name.as_bytes());
+    let name = || view.redactor().name(offered.name.as_bytes());
     match (offered.place, &offered.credentials.scheme) {
-        (OfferedIn::KeyField, None) => format!("the key in {name}"),
-        (OfferedIn::Query, _) => format!("the {name} in the query"),
-        (OfferedIn::Form, _) => format!("the {name} in the form"),
+        (OfferedIn::KeyField, None) => format!("the key in {}", name()),
+        (OfferedIn::Query, _) => format!("the {} in the query", name()),
+        (OfferedIn::Form, _) => format!("the {} in the form", name()),
         (OfferedIn::Userinfo, _) => "the password in the URL".to_owned(),
         (_, Some(Scheme::Basic)) => "the user name and password".to_owned(),
         (_, Some(Scheme::Bearer)) => "the Bearer token".to_owned(),
         (_, Some(scheme)) => format!("the {} credentials", scheme.usual_spelling().unwrap_or("unknown")),
-        (_, None) => format!("the value of {name}"),
+        (_, None) => format!("the value of {}", name()),
     }
 }
 

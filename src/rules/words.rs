@@ -139,10 +139,14 @@ fn texts(view: &View<'_>) -> Option<Vec<(Where, String)>> {
         texts.extend(view.error_text().map(|text| (Where::Body, text.replace("\": \"", "\":\""))));
     }
     for challenge in view.challenged().iter().flat_map(|field| &field.challenges) {
-        texts.extend(challenge.params.iter().map(|param| (Where::Challenge, param.value.clone())));
+        let texts_of = challenge.params.iter().map(|param| &param.value).filter(|value| value.len() >= SHORTEST);
+        texts.extend(texts_of.map(|value| (Where::Challenge, value.clone())));
     }
     Some(texts)
 }
+
+/// No phrase is shorter, so that it can be told from others.
+const SHORTEST: usize = 10;
 
 fn is_in(words: &Words, place: Where, text: &str) -> bool {
     let is_place = words.place == Where::Anywhere || words.place == place;
@@ -178,7 +182,7 @@ mod tests {
         for words in WORDS {
             assert!(phrases.insert(words.phrase), "{} is there twice", words.phrase);
             products.insert(words.product);
-            assert!(words.phrase.len() >= 10, "{} is too short to be told from others", words.phrase);
+            assert!(words.phrase.len() >= SHORTEST, "{} is too short to be told from others", words.phrase);
             assert!(words.source.starts_with("https://"), "{}", words.phrase);
             assert!(!words.cause.ends_with('.') && words.cause.len() < 120, "{}", words.cause);
             assert!(words.fix.ends_with('.') && words.fix.starts_with(char::is_uppercase), "{}", words.fix);

@@ -7,7 +7,7 @@ use super::{
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
 use crate::exchange::signed::signed;
-use crate::exchange::view::{Offered, OfferedIn, View};
+use crate::exchange::view::{Offered, View};
 use crate::exchange::{self, Outcome, Timing};
 use crate::wire::{Field, HeadDefectKind, RawHead};
 
@@ -72,7 +72,7 @@ fn request<'a>(view: &'a View<'a>) -> Request<'a> {
         target: redactor.target(view.target()),
         version: request.version.as_str(),
         authority: view.authority().map(|authority| redactor.authority(&authority)),
-        headers: request_headers(view),
+        headers: headers_with(view.request(), redactor, |field| view.shown_in_request(field)),
         credentials: view.offered().iter().map(|offered| credential(offered, redactor)).collect(),
         signed: signed(view),
         body_bytes: request.body.size,
@@ -91,7 +91,7 @@ fn response<'a>(view: &'a View<'a>, response: &'a exchange::Response) -> Respons
     Response {
         status: response.status,
         version: response.version.as_str(),
-        headers: without_echoes(headers(&response.head, redactor), view),
+        headers: without_echoes(headers_with(&response.head, redactor, |field| view.shown_in_response(field)), view),
         challenges: places.collect(),
         error_body: view.error_text().map(|text| ErrorBody {
             media_type: response.head.value("content-type").map(|value| redactor.field(b"content-type", value)),
@@ -105,20 +105,6 @@ fn response<'a>(view: &'a View<'a>, response: &'a exchange::Response) -> Respons
         cut_head_bytes: response.head.is_cut().then(|| response.head.size()),
         by_tap: response.by_tap,
     }
-}
-
-/// The fields of a request; what was read of its credentials is not read again.
-fn request_headers(view: &View<'_>) -> Vec<(String, String)> {
-    let redactor = view.redactor();
-    let is_read =
-        |offered: &&Offered| matches!(offered.place, OfferedIn::Authorization | OfferedIn::ProxyAuthorization);
-    headers_with(view.request(), redactor, |field| {
-        let offered = view.offered().iter().filter(is_read).find(|offered| offered.field == Some(field.index));
-        match offered {
-            Some(offered) => redactor.field_with(field.name, field.value, &offered.credentials),
-            None => redactor.field(field.name, field.value),
-        }
-    })
 }
 
 fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {

@@ -80,7 +80,7 @@ fn check_one(view: &View<'_>, field: &Challenged, challenge: &Challenge) -> Opti
         return None;
     }
     let param = challenge.params.iter().find(|param| param.name == "error")?;
-    let code = clip(&view.redactor().text(&param.value));
+    let code = clip(view.redactor().text(&param.value));
     let known = CODES.iter().find(|(known, _)| *known == param.value);
     let status = view.status();
     let summary = match known {

@@ -185,14 +185,14 @@ fn mismatch(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let summary = format!("the metadata's {member}, {}, {stands} the address asked", shown(view, value));
     let found = RULE.found(difference.certainty, summary).severity(difference.severity).at(At::Backend);
     let found = found.because("response: 200");
-    let found = found.because(clip(&format!("body: {member}={}", view.redactor().text(value))));
-    let found = found.because(clip(&format!("fetched: {}", view.redactor().target(view.path()))));
+    let found = found.because(clip(format!("body: {member}={}", view.redactor().text(value))));
+    let found = found.because(clip(format!("fetched: {}", view.redactor().target(view.path()))));
     // The path of the host's document says nothing; that of the challenge does.
     if let Some(named) = memory.metadata_named_here(view).filter(|_| difference.what == PATH && document.is_of_host()) {
         return Some(found.because(format!("before: a challenge at {}, at another path, named it", clock(named))));
     }
     let by = if asked.is_given { ", by --public-url" } else { "" };
-    Some(found.because(clip(&format!("expected{by}: {}", view.redactor().text(&expected)))))
+    Some(found.because(clip(format!("expected{by}: {}", view.redactor().text(&expected)))))
 }
 
 /// Whether that login server has one document for many tenants, whose issuer is another host or path by design.

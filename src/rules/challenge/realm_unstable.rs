@@ -57,7 +57,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     }
     let summary = "the realm is made of the path, so that clients ask for the same password again for each";
     let found = RULE.found(Certainty::Likely, summary).at(At::Backend).header("www-authenticate");
-    let found = found.because(clip(&format!("realm: {}", view.redactor().param(realm))));
+    let found = found.because(clip(format!("realm: {}", view.redactor().param(realm))));
     let found = found.because(format!("before: {others} other realms on this host, and a password that was accepted"));
     Some(with_answer(found, view))
 }

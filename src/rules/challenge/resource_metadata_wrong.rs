@@ -47,8 +47,8 @@ fn named_badly(view: &View<'_>) -> Option<Finding> {
     let summary = format!("the challenge sends clients for metadata to an address that {fault}");
     let found = RULE.found(Certainty::Likely, summary).at(At::Backend).header("www-authenticate");
     let asked = view.authority().unwrap_or_default();
-    let found = found.because(clip(&format!("resource_metadata: {}", view.redactor().param(metadata))));
-    Some(with_answer(found.because(clip(&format!("client asked {}", view.redactor().authority(&asked)))), view))
+    let found = found.because(clip(format!("resource_metadata: {}", view.redactor().param(metadata))));
+    Some(with_answer(found.because(clip(format!("client asked {}", view.redactor().authority(&asked)))), view))
 }
 
 /// A client went where it was sent.
@@ -61,7 +61,7 @@ fn not_there(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let summary = format!("a challenge sent the client here for the metadata, and the answer is {status}");
     let found = RULE.found(Certainty::Certain, summary).at(At::Backend);
     let path = view.redactor().target(view.path());
-    let found = found.because(clip(&format!("before: a challenge at {} named {path}", clock(named))));
+    let found = found.because(clip(format!("before: a challenge at {} named {path}", clock(named))));
     let found = with_answer(found, view);
     Some(match status {
         401 | 403 | 407 => found.fix(

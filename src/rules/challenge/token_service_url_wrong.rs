@@ -55,8 +55,8 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     let summary = format!("the challenge sends clients to a token service whose address {fault}");
     let found = RULE.found(Certainty::Likely, summary).at(At::Backend).header("www-authenticate");
     let asked = view.authority().unwrap_or_default();
-    let found = found.because(clip(&format!("realm: {}", view.redactor().param(realm))));
-    Some(with_answer(found.because(clip(&format!("client asked {}", view.redactor().authority(&asked)))), view))
+    let found = found.because(clip(format!("realm: {}", view.redactor().param(realm))));
+    Some(with_answer(found.because(clip(format!("client asked {}", view.redactor().authority(&asked)))), view))
 }
 
 const HTTP: &str = r#"> GET /v2/ HTTP/1.1

@@ -41,7 +41,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         Some(match &offered.credentials.detail {
             Detail::Basic(basic) => match basic.user().filter(|user| !user.is_empty()) {
                 Some(user) => {
-                    point(found, format!("user name: {}", clip(&user.escape_debug().to_string())), offered, None)
+                    point(found, format!("user name: {}", clip(user.escape_debug().to_string())), offered, None)
                 }
                 None => found,
             },

@@ -63,8 +63,8 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         )
         .at(at(crossing))
         .header(&field)
-        .because(evidence::clip(&format!("answer: {field}: {}", shown(&url))))
-        .because(evidence::clip(&format!("client asked for {public}")))
+        .because(evidence::clip(format!("answer: {field}: {}", shown(&url))))
+        .because(evidence::clip(format!("client asked for {public}")))
         .because(missing);
     let found = with_hop(found, crossing, &[]);
     Some(with_fix(found, crossing, Topic::Forwarded, None))

@@ -59,10 +59,10 @@ fn check_one(crossing: &Crossing<'_>) -> Option<Finding> {
         .severity(severity)
         .at(at(crossing))
         .header(sent.name.to_ascii_lowercase())
-        .because(evidence::clip(&format!("{outer:<width$} in   {before}")))
-        .because(evidence::clip(&format!("{inner:<width$} in   {behind}")));
+        .because(evidence::clip(format!("{outer:<width$} in   {before}")))
+        .because(evidence::clip(format!("{inner:<width$} in   {behind}")));
     let found = match is_missed {
-        Some(phrase) => found.because(evidence::clip(&format!("text: {phrase}"))),
+        Some(phrase) => found.because(evidence::clip(format!("text: {phrase}"))),
         None => found,
     };
     let found = with_hop(with_answers(found, crossing), crossing, &[difference]);

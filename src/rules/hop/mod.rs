@@ -110,7 +110,7 @@ pub(super) fn side_by_side(found: Finding, crossing: &Crossing<'_>, difference: 
     let line = |name: &str, told: Option<&Told>, is_outer: bool| {
         let nothing = if has(crossing, difference, is_outer) { "(not this one)" } else { "(none)" };
         let text = told.map_or_else(|| nothing.to_owned(), Told::text);
-        super::evidence::clip(&format!("{name:<width$} {way:<3}  {text}"))
+        super::evidence::clip(format!("{name:<width$} {way:<3}  {text}"))
     };
     let found = found.because(line(first.0, first.1, true)).because(line(second.0, second.1, false));
     if !matches!(difference.change, Change::Replaced { .. }) {
@@ -124,7 +124,7 @@ pub(super) fn side_by_side(found: Finding, crossing: &Crossing<'_>, difference: 
         .collect();
     match about.is_empty() {
         true => found,
-        false => found.because(super::evidence::clip(&about.join("; "))),
+        false => found.because(super::evidence::clip(about.join("; "))),
     }
 }
 
@@ -164,10 +164,10 @@ pub(super) fn with_hop(mut found: Finding, crossing: &Crossing<'_>, about: &[&Di
             let headers = if unchanged == 1 { "header" } else { "headers" };
             text.push_str(&format!("; {unchanged} {headers} unchanged"));
         }
-        found = found.because(super::evidence::clip(&format!("{:<width$}  {text}", "also")));
+        found = found.because(super::evidence::clip(format!("{:<width$}  {text}", "also")));
     }
     if let Some((product, said)) = products::product(crossing) {
-        found = found.because(super::evidence::clip(&format!("{:<width$}  {} ({said})", "hop", product.name())));
+        found = found.because(super::evidence::clip(format!("{:<width$}  {} ({said})", "hop", product.name())));
     } else if let Some(kind) = products::speller(&last.differences) {
         found = found.because(format!("{:<width$}  {kind}", "hop"));
     }

@@ -63,7 +63,7 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     let found = with_field(found, view, Message::Response, field.index, &format!("{}, ", view.status()));
     let asked = view.authority().unwrap_or_default();
     let scheme = location::client_scheme(view).map(|scheme| format!("{scheme}://")).unwrap_or_default();
-    let found = found.because(clip(&format!("client asked for {scheme}{}", view.redactor().authority(&asked))));
+    let found = found.because(clip(format!("client asked for {scheme}{}", view.redactor().authority(&asked))));
     let found = match slash(view.path(), path_of(field.value)) {
         Some(text) => found.because(text),
         None => found,

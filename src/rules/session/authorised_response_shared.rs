@@ -86,9 +86,8 @@ fn is_that(view: &View<'_>, memory: &Memory, given: &Handed) -> bool {
 /// An answer to credentials that tells every cache to keep it.
 fn allowed(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     view.authorization().filter(|_| view.is_success())?;
-    let guarded = memory.guarded_here(view)?;
-    let refused = guarded.refused?;
     let head = &view.response()?.head;
+    let refused = head.has("cache-control").then(|| memory.guarded_here(view)).flatten()?.refused?;
     let has = |name: &str| directive(view, name).is_some();
     let is_zero = |name: &str| directive(view, name).is_some_and(|value| value == "0");
     let is_kept_apart = ["private", "no-store", "no-cache"].iter().any(|name| has(name))

@@ -44,7 +44,12 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let exchange = view.exchange();
     let now = Outcome { time: exchange.time, accepted: false, backend: exchange.upstream.addr };
     let recent = |outcome: &&Outcome| exchange.time.duration_since(outcome.time) <= WINDOW;
-    let mut outcomes: Vec<Outcome> = memory.outcomes_here(view).iter().filter(recent).copied().collect();
+    let earlier = memory.outcomes_here(view).iter().filter(recent);
+    // One that was never accepted does not turn, and of those there are many.
+    if !earlier.clone().any(|outcome| outcome.accepted) {
+        return None;
+    }
+    let mut outcomes: Vec<Outcome> = earlier.copied().collect();
     outcomes.push(now);
     let turns =
         outcomes.windows(2).filter(|pair| pair.first().map(|one| one.accepted) != pair.last().map(|one| one.accepted));
@@ -60,7 +65,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         .collect();
     let found = RULE.found(certainty, summary).at(At::Backend).header(&offered.name);
     let found = with_answer(with_credentials(found, view, offered), view);
-    let found = found.because(clip(&format!("history: {}", story.join(", "))));
+    let found = found.because(clip(format!("history: {}", story.join(", "))));
     Some(match by_address {
         Some(text) => found.because(clip(&text)),
         None => found,

@@ -129,7 +129,7 @@ pub(super) fn show(found: Finding, view: &View<'_>, signed: &Signed<'_>, said: O
         .into_iter()
         .map(|part| part.as_deref().map_or_else(|| "-".to_owned(), |part| view.redactor().text(part)))
         .collect();
-    let found = found.because(clip(&format!("signed for: {}", scope.join("/"))));
+    let found = found.because(clip(format!("signed for: {}", scope.join("/"))));
     let found = with_answer(found, view);
     match said {
         Some(word) => found.because(format!("text: {word}")),

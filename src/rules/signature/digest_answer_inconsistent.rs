@@ -77,7 +77,7 @@ fn not_offered(view: &View<'_>, digest: &DigestResponse, offer: &DigestOffer) ->
     }
     let secret = |text: &str| Secret::new(bytes::Bytes::copy_from_slice(text.as_bytes())).fingerprint(key);
     if digest.realm.as_deref().map(secret) != offer.realm {
-        let realm = clip(&view.redactor().text(digest.realm.as_deref().unwrap_or("(none)")));
+        let realm = clip(view.redactor().text(digest.realm.as_deref().unwrap_or("(none)")));
         return certain(
             "the Digest answer has another realm than the challenge of its nonce".to_owned(),
             format!("answer: realm={realm}"),

@@ -54,8 +54,8 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     // RFC 7616 3.4 leaves it to the server whether it minds.
     let found = RULE.found(Certainty::Likely, summary).at(At::Unknown).header("authorization");
     let found = with_credentials(found, view, offered)
-        .because(clip(&format!("answer for: uri={}", view.redactor().target(uri))))
-        .because(clip(&format!("request for: {}", view.redactor().target(target))));
+        .because(clip(format!("answer for: uri={}", view.redactor().target(uri))))
+        .because(clip(format!("request for: {}", view.redactor().target(target))));
     Some(with_answer(found, view))
 }
 

@@ -104,7 +104,7 @@ fn by_public_url(
     let own = path_or_root(path_of(view.target()));
     let path = path_or_root(path_of(htu.as_bytes()));
     let is_same_path = path == own || path == [prefix, &own].concat();
-    let shown = |found: Finding| show(found, view, proven).because(clip(&format!("given: --public-url {public}")));
+    let shown = |found: Finding| show(found, view, proven).because(clip(format!("given: --public-url {public}")));
     if origin_of(htu)? != origin_of(public)? {
         let summary = "the DPoP proof is for another host or scheme than the public URL that was given";
         return Some(shown(RULE.found(certainty, summary)).at(At::Client));
@@ -140,12 +140,12 @@ fn by_scheme(view: &View<'_>, proven: &Proven<'_>, scheme: &str) -> Option<Findi
 
 fn show(found: Finding, view: &View<'_>, proven: &Proven<'_>) -> Finding {
     let htu = proven.claims().and_then(|claims| claims.htu.as_deref()).unwrap_or_default();
-    let text = clip(&format!("htu={}", view.redactor().target(htu.as_bytes())));
+    let text = clip(format!("htu={}", view.redactor().target(htu.as_bytes())));
     let found = proven.show(found.at(At::Unknown), view, text);
     let host = view.authority().map(|host| view.redactor().authority(&host)).unwrap_or_default();
     let path = view.redactor().target(path_of(view.target()));
     let scheme = if view.exchange().client.tls.is_some() { "https" } else { "http" };
-    found.because(clip(&format!("request: {scheme}://{host}{path}")))
+    found.because(clip(format!("request: {scheme}://{host}{path}")))
 }
 
 /// The scheme and the authority of a URL as they are compared: in lower case, without a default port (RFC 3986 6.2).

@@ -66,7 +66,7 @@ fn fault(view: &View<'_>, proven: &Proven<'_>) -> Option<Fault> {
     };
     if jwt.header.typ.as_deref() != Some("dpop+jwt") {
         let typ = jwt.header.typ.as_deref().map(|typ| view.redactor().text(typ));
-        let evidence = clip(&format!("typ={}", typ.as_deref().unwrap_or("(none)")));
+        let evidence = clip(format!("typ={}", typ.as_deref().unwrap_or("(none)")));
         return found("the DPoP header holds a token of another type than dpop+jwt", evidence);
     }
     let alg = jwt.header.alg.as_deref().unwrap_or_default();

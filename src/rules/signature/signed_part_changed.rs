@@ -73,7 +73,7 @@ fn missing(view: &View<'_>) -> Option<Finding> {
         Some(offered) => with_credentials(found, view, offered),
         None => found.because("request: signed"),
     };
-    let list = clip(&format!("covered: {}", covered.join(" ")));
+    let list = clip(format!("covered: {}", covered.join(" ")));
     Some(with_answer(found.because(list), view).fix(
         "Look for what takes the field off between the client and this tap: a gateway, or the client's own library behind \
          the step that signs. If the client never sends it, leave it out of what is signed.",
@@ -102,8 +102,8 @@ fn by_tap(view: &View<'_>) -> Option<Finding> {
         None => found.because("request: signed"),
     };
     let found = with_answer(found, view)
-        .because(clip(&format!("tap: Host: {from} became {to}")))
-        .because(clip(&format!("why: {}", edit.why)));
+        .because(clip(format!("tap: Host: {from} became {to}")))
+        .because(clip(format!("why: {}", edit.why)));
     Some(found.fix(
         "Let the tap keep the client's Host with `--host keep`, or let the client connect under the name of the upstream, so \
          that it signs that one.",

@@ -109,8 +109,8 @@ fn changed_on_the_way(crossing: &Crossing<'_>) -> Option<Finding> {
         .at(at(crossing))
         .header("x-amz-content-sha256")
         .because(format!("request: X-Amz-Content-Sha256: {}", start_of(&named)))
-        .because(clip(&format!("{from}: a body of {} bytes, with that hash", before.size)))
-        .because(clip(&format!("{to}: a body of {} bytes, with another one", behind.size)));
+        .because(clip(format!("{from}: a body of {} bytes, with that hash", before.size)))
+        .because(clip(format!("{to}: a body of {} bytes, with another one", behind.size)));
     let fix = "Have the gateway pass the body on byte for byte: no new serialisation, no filter, no other coding.";
     Some(with_hop(with_answers(found, crossing), crossing, &[]).fix(fix))
 }

@@ -101,7 +101,7 @@ fn refusal_in_json(view: &View<'_>, text: &str) -> Option<Finding> {
     let summary = format!("the status is 200, and the body says {word}");
     let found = RULE.found(Certainty::Likely, summary).severity(Severity::Info).at(At::Backend);
     let found = with_sent(found, view).because("response: 200");
-    Some(found.because(clip(&format!("body: {name}={}", view.redactor().text(word)))))
+    Some(found.because(clip(format!("body: {name}={}", view.redactor().text(word)))))
 }
 
 /// Whether an object holds an error and nothing else: data may have a status of its own.

@@ -96,7 +96,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         None => found.because(line),
     };
     if let Some(message) = words::grpc_message(view) {
-        found = found.because(format!("response: grpc-message: {}", clip(&view.redactor().text(&message))));
+        found = found.because(format!("response: grpc-message: {}", clip(view.redactor().text(&message))));
     }
     match words::said_in_grpc(view) {
         Some(said) => vec![found.because(format!("so: {}", said.cause)).fix(said.fix)],

@@ -57,7 +57,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         None => found,
     };
     let found = match reason.words {
-        Some(words) => found.because(clip(&format!("text: {words}"))),
+        Some(words) => found.because(clip(format!("text: {words}"))),
         None => found,
     };
     vec![with_answer(found, view)]

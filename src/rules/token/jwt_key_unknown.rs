@@ -73,8 +73,8 @@ fn source(view: &View<'_>, keys: &GivenKeys) -> String {
     let number = keys.set.as_ref().map_or(0, KeySet::len);
     let number = if number == 1 { "1 key".to_owned() } else { format!("{number} keys") };
     match keys.fetched {
-        Some(time) => clip(&format!("{number} at {}, fetched at {}", view.redactor().text(&keys.from), clock(time))),
-        None => clip(&format!("{number} in {}", view.redactor().text(&keys.from))),
+        Some(time) => clip(format!("{number} at {}, fetched at {}", view.redactor().text(&keys.from), clock(time))),
+        None => clip(format!("{number} in {}", view.redactor().text(&keys.from))),
     }
 }
 

@@ -164,7 +164,7 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
     let found = with_credentials(found, view, offered);
     let found = point(found, format!("{}={}", limit.claim, numeric(at)), offered, None);
     let found = match jwt.claims.as_ref().and_then(|claims| claims.iss.as_deref()) {
-        Some(iss) => found.because(format!("iss={}", clip(&view.redactor().text(iss)))),
+        Some(iss) => found.because(format!("iss={}", clip(view.redactor().text(iss)))),
         None => found,
     };
     let found = clocks.show(found, view);

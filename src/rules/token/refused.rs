@@ -22,10 +22,10 @@ pub(super) struct Refused<'v> {
 
 /// The token that this refusal is about, if it is one that can be read.
 pub(super) fn refused<'v>(view: &'v View<'_>) -> Option<Refused<'v>> {
-    if normal::is_token_endpoint(view) {
-        return None;
-    }
-    let said = words::said(view).or_else(|| words::said_in_grpc(view).filter(|_| is_refused_by_grpc(view)));
+    // Most exchanges have none, which costs nothing to see.
+    tokens(view).next().filter(|_| !normal::is_token_endpoint(view))?;
+    let by_grpc = || is_refused_by_grpc(view).then(|| words::said_in_grpc(view)).flatten();
+    let said = words::said(view).or_else(by_grpc);
     let is_main = |offered: &Offered| view.main_credentials().is_some_and(|main| std::ptr::eq(main, offered));
     // Beside other credentials it takes the server's word that it is the token.
     let (offered, jwt) = tokens(view)

@@ -58,7 +58,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     let found = with_answer(with_credentials(found, view, offered), view);
     let found = match asked.is_empty() {
         true => found.because("scope asked for: the challenge names none"),
-        false => found.because(clip(&format!("scope asked for: {}", list(&asked)))),
+        false => found.because(clip(format!("scope asked for: {}", list(&asked)))),
     };
     let found = of_token(found, view, offered);
     vec![if !asked.is_empty() && lacking.is_empty() {
@@ -85,7 +85,7 @@ fn of_token(found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
     let Some(claims) = &jwt.claims else { return found.because("scope of the token: it cannot be read here") };
     match claims.scope.as_deref() {
         Some(scope) => {
-            point(found, clip(&format!("scope of the token: {}", view.redactor().text(scope))), offered, None)
+            point(found, clip(format!("scope of the token: {}", view.redactor().text(scope))), offered, None)
         }
         None if claims.has_other_rights => {
             point(found, "scope of the token: none, but rights in another claim", offered, None)

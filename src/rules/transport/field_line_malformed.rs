@@ -108,7 +108,7 @@ fn first(view: &View<'_>, message: Message, head: &RawHead) -> Option<Finding> {
 fn shown_name(view: &View<'_>, field: Field<'_>) -> String {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let length = field.line.iter().take(40).take_while(|byte| is_name(byte)).count();
-    clip(&view.redactor().name(field.line.get(..length).unwrap_or_default()))
+    clip(view.redactor().name(field.line.get(..length).unwrap_or_default()))
 }
 
 fn words(kind: HeadDefectKind) -> Option<&'static str> {

@@ -76,7 +76,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let found = match widest {
         Some(field) => {
             let name = view.redactor().name(field.name);
-            found.because(clip(&format!("the largest field: {name}, {} bytes", field.value.len())))
+            found.because(clip(format!("the largest field: {name}, {} bytes", field.value.len())))
         }
         None => found,
     };
