@@ -42,7 +42,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// What keeps it from starting, with what to do about it.
 pub fn run(config: Config) -> Result<u8, Error> {
     let keys = Keys::start(&config.given)?;
-    let redactor = Arc::new(redactor(&config)?);
+    let redactor = redactor(&config)?;
     let hops = hops(&config)?.map(Arc::new);
     let record = match &config.record {
         Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
@@ -167,7 +167,7 @@ fn skips_verification(config: &Config) -> bool {
 fn start_diagnosis(
     config: &Config,
     (inlet, losses): (Inlet, Losses),
-    redactor: Arc<Redactor>,
+    redactor: Redactor,
     hops: Option<Arc<Hops>>,
     (record, keys): (Option<Output>, Option<Keys>),
 ) -> Result<JoinHandle<End>, Error> {

@@ -27,7 +27,7 @@ const LATER: Duration = Duration::from_secs(1);
 /// Diagnoses what comes out of a queue, and tells the sinks.
 pub struct Teller {
     /// Makes fingerprints and masks.
-    pub redactor: Arc<Redactor>,
+    pub redactor: Redactor,
     /// Runs the rules.
     pub diagnoser: Diagnoser,
     /// Where it is told.
@@ -62,6 +62,9 @@ impl Teller {
                     thread::sleep(NAP);
                 } else {
                     next = inlet.next(if paths.is_idle() { LATER } else { SOON });
+                    if matches!(next, Next::Nothing) {
+                        self.redactor.forget();
+                    }
                 }
                 is_busy = false;
             }

@@ -155,7 +155,8 @@ pub(crate) async fn http2(door: Door, requests: usize) -> io::Result<()> {
                     let (answer, _) = sender.send_request(request, true).map_err(io::Error::other)?;
                     let mut body = answer.await.map_err(io::Error::other)?.into_body();
                     while let Some(piece) = body.data().await {
-                        let length = piece.as_ref().map(Bytes::len).map_err(|error| io::Error::other(error.to_string()))?;
+                        let length =
+                            piece.as_ref().map(Bytes::len).map_err(|error| io::Error::other(error.to_string()))?;
                         // A connection that is over needs no more room.
                         let _ = body.flow_control().release_capacity(length);
                     }

@@ -24,7 +24,8 @@ fn main() {
     if let Some(role) = options.iter().find_map(|option| option.strip_prefix("--role=")) {
         return origin::run(role, options.get(1).and_then(|to| to.parse().ok()));
     }
-    let value = |name: &str| options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
+    let value =
+        |name: &str| options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
     let rounds = value("--rounds").and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let share = value("--share").and_then(|share| share.parse::<usize>().ok()).unwrap_or(100);
     let is_named = |option: &str, name: &str| value(option).is_none_or(|names| names.split(',').any(|one| one == name));
@@ -53,7 +54,9 @@ fn table(workload: &Workload, subjects: &[Subject], figures: &BTreeMap<usize, Ve
     let medians = |at: usize| -> Vec<Figure> {
         let rounds = figures.get(&at).map(Vec::as_slice).unwrap_or_default();
         let count = rounds.first().map_or(0, Vec::len);
-        (0..count).map(|number| median(rounds.iter().filter_map(|round| round.get(number).copied()).collect())).collect()
+        (0..count)
+            .map(|number| median(rounds.iter().filter_map(|round| round.get(number).copied()).collect()))
+            .collect()
     };
     let nginx = subjects.iter().position(|subject| *subject == Subject::Nginx).map(medians);
     println!("\n{}", workload.title);

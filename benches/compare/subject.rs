@@ -135,7 +135,11 @@ fn nginx(origin: SocketAddr, tls: bool, folder: &Path) -> Running {
     let addr = free_port();
     let (cert, key, here) = (cert("localhost.pem"), cert("localhost.key"), folder.display());
     let listen = if tls {
-        format!("{addr} ssl http2 reuseport backlog=8192; ssl_certificate {cert}; ssl_certificate_key {key}", cert = cert.display(), key = key.display())
+        format!(
+            "{addr} ssl http2 reuseport backlog=8192; ssl_certificate {cert}; ssl_certificate_key {key}",
+            cert = cert.display(),
+            key = key.display()
+        )
     } else {
         format!("{addr} reuseport backlog=8192")
     };
@@ -207,7 +211,8 @@ fn mitmproxy(origin: SocketAddr, tls: bool, folder: &Path) -> Running {
     command.arg("--save-stream-file").arg(folder.join("flows"));
     if tls {
         let pem = folder.join("both.pem");
-        let both = [fs::read(cert("localhost.key")), fs::read(cert("localhost.pem"))].map(|file| file.expect("a PEM file"));
+        let both =
+            [fs::read(cert("localhost.key")), fs::read(cert("localhost.pem"))].map(|file| file.expect("a PEM file"));
         fs::write(&pem, both.concat()).expect("a file");
         command.arg("--certs").arg(format!("*={}", pem.display()));
     }
@@ -226,7 +231,8 @@ fn free_port() -> SocketAddr {
 fn running(mut command: Command, addr: SocketAddr, folder: &Path) -> Running {
     let file = |name: &str| File::create(folder.join(name)).expect("a file");
     let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn();
-    let child = child.unwrap_or_else(|error| panic!("start {command:?}: {error}; `bash benches/install.sh` installs it"));
+    let child =
+        child.unwrap_or_else(|error| panic!("start {command:?}: {error}; `bash benches/install.sh` installs it"));
     let mut running = Running { addr, child: Some(child) };
     let until = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(addr).is_err() {

@@ -12,6 +12,7 @@ pub mod names;
 pub mod path;
 pub mod payload;
 mod places;
+mod recall;
 pub mod record;
 pub mod redact;
 pub mod signed;

@@ -6,9 +6,12 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+
+use super::redact::Line;
 
 mod from_view;
 pub mod read;
@@ -118,7 +121,7 @@ pub struct Request<'a> {
     /// The host that the client asked for.
     pub authority: Option<String>,
     /// Names as spelled and values as far as they may be shown, in order.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Shown>,
     /// What stands for who sends it.
     pub credentials: Vec<Credential<'a>>,
     /// What its signatures cover: names of fields, and `@method`, `@target`, `@path`, `@authority`.
@@ -137,6 +140,23 @@ pub struct Request<'a> {
     pub cut_head_bytes: Option<u64>,
 }
 
+/// A field line, as far as it may be shown: its name as spelled, and its value.
+pub enum Shown {
+    /// As it was made for this record.
+    Made(String, String),
+    /// As it was made for an earlier one.
+    Kept(Arc<Line>),
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Shown::Made(name, value) => (name, value).serialize(serializer),
+            Shown::Kept(line) => line.json.serialize(serializer),
+        }
+    }
+}
+
 /// A response.
 #[derive(Serialize)]
 pub struct Response<'a> {
@@ -145,7 +165,7 @@ pub struct Response<'a> {
     /// `HTTP/1.1` and the like.
     pub version: &'static str,
     /// Names as spelled and values as far as they may be shown, in order.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Shown>,
     /// What it asks for.
     pub challenges: Vec<ChallengeRecord<'a>>,
     /// The text of a refusal.
@@ -399,7 +419,7 @@ impl Record<'_> {
 /// The line with the characters that a terminal or a reader of lines could act on written as escapes. serde_json does so
 /// for those of ASCII alone, and has put nothing else than the text of strings outside of it.
 fn escaped(line: Vec<u8>) -> Vec<u8> {
-    if line.iter().all(|byte| *byte < 0x7f) {
+    if line.is_ascii() && memchr::memchr(0x7f, &line).is_none() {
         return line;
     }
     let text = String::from_utf8_lossy(&line);

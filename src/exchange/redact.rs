@@ -4,23 +4,44 @@
 //! Equal values have equal fingerprints under one key.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::names;
+use super::recall::Recall;
 use crate::auth::token::is_token;
 use crate::auth::{
-    AuthParam, Challenge, Credentials, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges,
+    AuthParam, Challenge, Credentials, Fingerprint, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges,
     parse_credentials,
 };
 
 /// Decides what is shown.
 pub struct Redactor {
+    recalled: RefCell<Recalled>,
     key: FingerprintKey,
     key_id: String,
     shown: HashSet<String>,
     all: bool,
+}
+
+/// What was made of the lines that came before.
+#[derive(Default)]
+struct Recalled {
+    credentials: Recall<(Arc<Credentials>, Fingerprint)>,
+    requests: Recall<Arc<Line>>,
+    responses: Recall<Arc<Line>>,
+}
+
+/// A field line as records have it.
+pub struct Line {
+    /// Its value, as it may be shown.
+    pub value: String,
+    /// Its name and its value, in JSON.
+    pub json: Box<RawValue>,
 }
 
 /// Whether a value has the form of an id in logs: hexadecimal digits in parts, with nothing else beside them.
@@ -53,13 +74,50 @@ impl Redactor {
     /// Shows what is safe, and the fields called one of `shown`.
     pub fn new(key: FingerprintKey, shown: impl IntoIterator<Item = String>) -> Self {
         let shown = shown.into_iter().map(|name| name.to_ascii_lowercase()).collect();
-        Redactor { key_id: key.id(), key, shown, all: false }
+        Redactor { recalled: RefCell::default(), key_id: key.id(), key, shown, all: false }
     }
 
     /// Shows everything, secrets too.
     pub fn show_everything(mut self) -> Self {
         self.all = true;
         self
+    }
+
+    /// What the value of a field such as Authorization says, and the fingerprint of its secret.
+    pub(super) fn read(&self, value: &Bytes) -> (Arc<Credentials>, Fingerprint) {
+        if let Some(known) = self.recalled.borrow().credentials.get(value) {
+            return known;
+        }
+        // A copy, so that what is kept of the line keeps nothing else of its message.
+        let credentials = parse_credentials(&Bytes::copy_from_slice(value));
+        let fingerprint = credentials.secret.fingerprint(&self.key);
+        let read = (Arc::new(credentials), fingerprint);
+        self.recalled.borrow_mut().credentials.note(value, || Some(read.clone()));
+        read
+    }
+
+    /// A field line that came before, in a response or else in a request. `line` is all of it, as received.
+    pub(super) fn recall(&self, line: &[u8], is_response: bool) -> Option<Arc<Line>> {
+        let recalled = self.recalled.borrow();
+        if is_response { recalled.responses.get(line) } else { recalled.requests.get(line) }
+    }
+
+    /// Notes how a field line is shown.
+    pub(super) fn note(&self, line: &[u8], is_response: bool, shown: &(String, String)) {
+        let mut recalled = self.recalled.borrow_mut();
+        let lines = if is_response { &mut recalled.responses } else { &mut recalled.requests };
+        lines.note(line, || {
+            let json = RawValue::from_string(serde_json::to_string(shown).ok()?).ok()?;
+            Some(Arc::new(Line { value: shown.1.clone(), json }))
+        });
+    }
+
+    /// Forgets the lines that came before: credentials are among them.
+    pub fn forget(&self) {
+        let mut recalled = self.recalled.borrow_mut();
+        recalled.credentials.forget();
+        recalled.requests.forget();
+        recalled.responses.forget();
     }
 
     /// The key of all fingerprints.
@@ -233,18 +291,16 @@ impl Redactor {
             return text;
         }
         for secret in secrets {
-            // A text that is too short has nothing to look for, and a long token is not looked at again for each.
-            if secret.len() > text.len() {
-                continue;
-            }
-            let Some(spelled) = std::str::from_utf8(secret.expose()).ok().filter(|spelled| is_no_word(spelled)) else {
-                continue;
-            };
-            if text.contains(spelled) {
+            if let Some(spelled) = spelled_in(&text, secret) {
                 text = text.replace(spelled, &self.mask(secret));
             }
         }
         text
+    }
+
+    /// Whether one of the secrets stands in the text, and may not be shown there.
+    pub fn has_any<'s>(&self, text: &str, mut secrets: impl Iterator<Item = &'s Secret>) -> bool {
+        !self.all && secrets.any(|secret| spelled_in(text, secret).is_some())
     }
 
     /// A request target or a URL: long or token-like path segments and all but harmless query values are masked.
@@ -385,6 +441,16 @@ pub fn kind_of_secret(scheme: Option<&Scheme>, secret: &Secret) -> &'static str 
         Some(_) => "token",
         None => "key",
     }
+}
+
+/// How the secret is spelled in the text, if it is there and is not a word that it would have anyway.
+fn spelled_in<'s>(text: &str, secret: &'s Secret) -> Option<&'s str> {
+    // A text that is too short has nothing to look for, and a long token is not looked at again for each.
+    if secret.len() > text.len() {
+        return None;
+    }
+    let spelled = std::str::from_utf8(secret.expose()).ok().filter(|spelled| is_no_word(spelled))?;
+    text.contains(spelled).then_some(spelled)
 }
 
 /// Whether the secret is not a word that a text has anyway: to mask each "password" would tell whose password it is.

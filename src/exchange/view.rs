@@ -1,6 +1,7 @@
 //! The questions that rules, records and screens ask about an exchange, answered once.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -10,8 +11,8 @@ use super::given::Given;
 use super::redact::{Redactor, kind_of_secret};
 use super::{Exchange, Response, Version, names, places};
 use crate::auth::{
-    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, parse_challenges,
-    parse_credentials,
+    Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, Secret,
+    parse_challenges,
 };
 use crate::wire::head::RequestLine;
 use crate::wire::{Field, RawHead};
@@ -51,7 +52,7 @@ pub struct Offered {
     /// The field line, from 0, where it was in a field of the head.
     pub field: Option<usize>,
     /// What it says.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     /// The fingerprint of its secret.
     pub fingerprint: Fingerprint,
     /// The length in bytes of the value as it was sent.
@@ -319,17 +320,25 @@ impl<'a> View<'a> {
 
     /// A text that came back from the server, without what the request offered: servers repeat it in their complaints.
     pub fn without_echoes(&self, text: String) -> String {
+        self.redactor.without(text, self.secrets())
+    }
+
+    /// Whether something that the request offered comes back in a text of the server.
+    pub fn has_echoes(&self, text: &str) -> bool {
+        self.redactor.has_any(text, self.secrets())
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Secret> {
         // What stands for a secret that is missing is none.
         let offered = self.offered.iter().filter(|offered| offered.credentials.placeholder.is_none());
-        let secrets = offered.flat_map(|offered| {
+        offered.flat_map(|offered| {
             let password = match &offered.credentials.detail {
                 Detail::Basic(basic) => Some(&basic.password),
                 _ => None,
             };
             let joined = offered.credentials.joined.iter().map(|joined| &joined.secret);
             std::iter::once(&offered.credentials.secret).chain(password).chain(joined)
-        });
-        self.redactor.without(text, secrets)
+        })
     }
 
     /// `Authorization: Bearer jwt#7f3a (812 bytes)`: a credential as the screen shows it.
@@ -360,12 +369,15 @@ fn offered(exchange: &Exchange, redactor: &Redactor) -> Vec<Offered> {
     let mut found = Vec::new();
     let mut add = |place: OfferedIn, name: &[u8], field: Option<usize>, value: Bytes| {
         let length = value.len();
-        let credentials = match place {
-            OfferedIn::Authorization | OfferedIn::ProxyAuthorization | OfferedIn::Trailer => parse_credentials(&value),
-            _ if is_authorization_like(name) => parse_credentials(&value),
-            _ => crate::auth::credentials::bare(&value),
+        let is_in_authorization =
+            matches!(place, OfferedIn::Authorization | OfferedIn::ProxyAuthorization | OfferedIn::Trailer);
+        let (credentials, fingerprint) = if is_in_authorization || is_authorization_like(name) {
+            redactor.read(&value)
+        } else {
+            let credentials = crate::auth::credentials::bare(&value);
+            let fingerprint = credentials.secret.fingerprint(redactor.key());
+            (Arc::new(credentials), fingerprint)
         };
-        let fingerprint = credentials.secret.fingerprint(redactor.key());
         found.push(Offered { place, name: super::text(name), field, credentials, fingerprint, length });
     };
     for field in request.head.fields() {

@@ -107,7 +107,8 @@ impl Output {
         if self.batch.is_empty() {
             return;
         }
-        let batch = std::mem::take(&mut self.batch);
+        let next = Vec::with_capacity(self.batch.len());
+        let batch = std::mem::replace(&mut self.batch, next);
         let lines = lines_in(&batch);
         self.counts.waiting.fetch_add(lines, Ordering::Relaxed);
         if let Some(sender) = &self.sender

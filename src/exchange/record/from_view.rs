@@ -2,7 +2,7 @@
 
 use super::{
     ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord, Record,
-    Request, Response, SCHEMA, Times, Tls, Unfollowed, Upstream,
+    Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream,
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
@@ -72,7 +72,7 @@ fn request<'a>(view: &'a View<'a>) -> Request<'a> {
         target: redactor.target(view.target()),
         version: request.version.as_str(),
         authority: view.authority().map(|authority| redactor.authority(&authority)),
-        headers: headers_with(view.request(), redactor, |field| view.shown_in_request(field)),
+        headers: request_headers(view),
         credentials: view.offered().iter().map(|offered| credential(offered, redactor)).collect(),
         signed: signed(view),
         body_bytes: request.body.size,
@@ -91,7 +91,7 @@ fn response<'a>(view: &'a View<'a>, response: &'a exchange::Response) -> Respons
     Response {
         status: response.status,
         version: response.version.as_str(),
-        headers: without_echoes(headers_with(&response.head, redactor, |field| view.shown_in_response(field)), view),
+        headers: response_headers(view, &response.head),
         challenges: places.collect(),
         error_body: view.error_text().map(|text| ErrorBody {
             media_type: response.head.value("content-type").map(|value| redactor.field(b"content-type", value)),
@@ -107,32 +107,44 @@ fn response<'a>(view: &'a View<'a>, response: &'a exchange::Response) -> Respons
     }
 }
 
-fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {
-    headers_with(head, redactor, |field| redactor.field(field.name, field.value))
-}
-
-fn headers_with(head: &RawHead, redactor: &Redactor, value: impl Fn(&Field<'_>) -> String) -> Vec<(String, String)> {
-    let has_no_colon = |index: usize| {
-        let defects = head.defects().iter();
-        defects.clone().any(|defect| defect.kind == HeadDefectKind::NoColon && defect.field == Some(index))
+fn request_headers(view: &View<'_>) -> Vec<Shown> {
+    let redactor = view.redactor();
+    let shown = |field: Field<'_>| {
+        if let Some(line) = redactor.recall(field.line, false) {
+            return Shown::Kept(line);
+        }
+        let shown = (shown_name(view.request(), &field, redactor), view.shown_in_request(&field));
+        redactor.note(field.line, false, &shown);
+        Shown::Made(shown.0, shown.1)
     };
-    head.fields()
-        .map(|field| {
-            let name = match has_no_colon(field.index) {
-                true => redactor.line(field.line),
-                false => redactor.name(field.name).into_owned(),
-            };
-            (name, value(&field))
-        })
-        .collect()
+    view.request().fields().map(shown).collect()
 }
 
 /// The fields of an answer, which may repeat what the request had.
-fn without_echoes(mut headers: Vec<(String, String)>, view: &View<'_>) -> Vec<(String, String)> {
-    for (_, value) in &mut headers {
-        *value = view.without_echoes(std::mem::take(value));
+fn response_headers(view: &View<'_>, head: &RawHead) -> Vec<Shown> {
+    let redactor = view.redactor();
+    let shown = |field: Field<'_>| {
+        if let Some(line) = redactor.recall(field.line, true).filter(|line| !view.has_echoes(&line.value)) {
+            return Shown::Kept(line);
+        }
+        let shown = (shown_name(head, &field, redactor), view.shown_in_response(&field));
+        redactor.note(field.line, true, &shown);
+        Shown::Made(shown.0, view.without_echoes(shown.1))
+    };
+    head.fields().map(shown).collect()
+}
+
+fn headers(head: &RawHead, redactor: &Redactor) -> Vec<(String, String)> {
+    let value = |field: &Field<'_>| redactor.field(field.name, field.value);
+    head.fields().map(|field| (shown_name(head, &field, redactor), value(&field))).collect()
+}
+
+fn shown_name(head: &RawHead, field: &Field<'_>, redactor: &Redactor) -> String {
+    let mut defects = head.defects().iter();
+    match defects.any(|defect| defect.kind == HeadDefectKind::NoColon && defect.field == Some(field.index)) {
+        true => redactor.line(field.line),
+        false => redactor.name(field.name).into_owned(),
     }
-    headers
 }
 
 fn defects(head: &RawHead) -> Vec<HeadDefect> {
