@@ -155,7 +155,8 @@ impl Workload {
 
     fn held(&self, running: &Running, door: Door, connections: usize) -> Vec<Figure> {
         let Some(tree) = running.tree() else { return vec![None] };
-        load::run(load::kept(door.clone(), Ask::Small, load::CONNECTIONS));
+        // What is remembered of earlier connections grows to its bound, and does not belong to those that are open.
+        load::run(load::anew(door.clone(), 2 * connections));
         let before = tree.memory();
         let (after, _) = load::run(load::idle(door, connections, || tree.memory()));
         vec![Some(after.saturating_sub(before) as f64 / connections as f64)]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::server::Acceptor;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -42,19 +41,16 @@ pub(super) async fn serve(tap: Arc<ListeningTap>, tcp: TcpStream, addr: SocketAd
     let _ = tcp.set_nodelay(true);
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let mut client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
-    if !client.first_byte(&tcp).await {
-        return;
-    }
+    let Some(first) = client.first_bytes(&tcp).await else { return };
     // Finding out how to serve a client takes a large future for a moment. It is freed before the small one runs that may
     // last for hours.
-    let served = match client.tap.server_tls.clone() {
-        None => Box::pin(client.meet_plain(tcp)).await,
-        Some(tls) => Box::pin(client.meet_tls(tcp, tls)).await,
-    };
-    if let Some(served) = served {
+    if let Some(served) = client.meet(tcp, first).await {
         served.await;
     }
 }
+
+/// What finds out how to serve a client.
+type Meeting = Pin<Box<dyn Future<Output = Option<Served>> + Send>>;
 
 /// What serves a client to its end, once it is known what it speaks.
 type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -66,9 +62,16 @@ struct Client {
 }
 
 impl Client {
-    async fn meet_plain(self, tcp: TcpStream) -> Option<Served> {
-        let mut stream = Stream::Plain(tcp);
-        let first = self.first_bytes(&mut stream).await?;
+    /// Not `async` itself, or whoever waits would have room for all of it.
+    fn meet(self, tcp: TcpStream, first: Vec<u8>) -> Meeting {
+        match self.tap.server_tls.clone() {
+            None => Box::pin(self.meet_plain(tcp, first)),
+            Some(tls) => Box::pin(self.meet_tls(tcp, tls)),
+        }
+    }
+
+    async fn meet_plain(self, tcp: TcpStream, first: Vec<u8>) -> Option<Served> {
+        let stream = Stream::Plain(tcp);
         if first.starts_with(TLS_HANDSHAKE) {
             let (tap, client) = (&self.tap.tap.name, self.side.addr);
             tracing::warn!(%tap, %client, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
@@ -182,33 +185,38 @@ impl Client {
         None
     }
 
-    /// Waits for the client's first byte without holding a buffer. False when it leaves or the tap stops before.
-    async fn first_byte(&mut self, tcp: &TcpStream) -> bool {
-        // Only a look at the byte tells for sure: readiness may be reported before there is any.
-        let mut byte = [0];
-        tokio::select! {
-            ready = timeout(self.tap.limits.idle_timeout, tcp.peek(&mut byte)) => matches!(ready, Ok(Ok(1..))),
-            _ = self.draining.wait_for(|draining| *draining) => false,
-        }
-    }
-
-    /// The client's first bytes; as many as it takes to know whether they are HTTP/2's.
-    async fn first_bytes(&self, stream: &mut Stream) -> Option<Vec<u8>> {
+    /// The client's first bytes, for which it waits without holding a buffer: as many as it takes to know whether they are
+    /// HTTP/2's. `None` when it leaves or the tap stops before. Of a client that is to speak TLS they are left where they are.
+    async fn first_bytes(&mut self, tcp: &TcpStream) -> Option<Vec<u8>> {
+        let is_tls = self.tap.server_tls.is_some();
         let mut first = Vec::new();
         let read = async {
             loop {
+                tcp.readable().await.ok()?;
+                let mut byte = [0];
                 let mut buffer = Buffer::lend();
-                let size = stream.read(buffer.bytes()).await.ok()?;
+                let result = if is_tls { tcp.peek(&mut byte).await } else { tcp.try_read(buffer.bytes()) };
+                let size = match result {
+                    Ok(size) => size,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(_) => return None,
+                };
+                if is_tls {
+                    return (size > 0).then_some(());
+                }
                 first.extend_from_slice(buffer.bytes().get(..size)?);
-                let undecided = first.len() < PREFACE.len() && PREFACE.starts_with(&first);
-                match (size, undecided) {
+                let is_undecided = first.len() < PREFACE.len() && PREFACE.starts_with(&first);
+                match (size, is_undecided) {
                     (0, _) if first.is_empty() => return None,
                     (1.., true) => {}
                     _ => return Some(()),
                 }
             }
         };
-        timeout(self.tap.limits.idle_timeout, read).await.ok()??;
+        tokio::select! {
+            read = timeout(self.tap.limits.idle_timeout, read) => read.ok()??,
+            _ = self.draining.wait_for(|draining| *draining) => return None,
+        }
         Some(first)
     }
 
@@ -227,7 +235,7 @@ impl Client {
         match connected {
             Ok(connected) => {
                 observer.connected(connected.side, connected.took);
-                let relay = Relay::new(stream, connected.stream, observer, limits);
+                let relay = Box::new(Relay::new(stream, connected.stream, observer, limits));
                 Box::pin(relay.run(first, self.draining))
             }
             Err(failure) => {

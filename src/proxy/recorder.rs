@@ -369,7 +369,8 @@ fn starts_with(value: &[u8], prefix: &[u8]) -> bool {
 
 /// The exchanges of one HTTP/1 connection: the n-th answer is the n-th request's.
 pub(super) struct Pipeline {
-    open: VecDeque<Recording>,
+    /// In boxes, since an idle connection keeps the room that its queue once took.
+    open: VecDeque<Box<Recording>>,
 }
 
 /// Requests that may wait for their answers before the relay stops reading more of them.
@@ -389,17 +390,17 @@ impl Pipeline {
     }
 
     pub(super) fn begin(&mut self, recording: Recording) {
-        self.open.push_back(recording);
+        self.open.push_back(Box::new(recording));
     }
 
     /// The request that is being read or was read last.
     pub(super) fn last(&mut self) -> Option<&mut Recording> {
-        self.open.back_mut()
+        self.open.back_mut().map(Box::as_mut)
     }
 
     /// The exchange that the next or current answer belongs to.
     pub(super) fn answering(&mut self) -> Option<&mut Recording> {
-        self.open.iter_mut().find(|recording| !recording.is_response_done())
+        self.open.iter_mut().map(Box::as_mut).find(|recording| !recording.is_response_done())
     }
 
     /// Whether the current answer is that of the request that was read last.
@@ -410,7 +411,7 @@ impl Pipeline {
 
     /// Sends off what is done.
     pub(super) fn settle(&mut self) {
-        while self.open.front().is_some_and(Recording::is_done) {
+        while self.open.front().is_some_and(|first| first.is_done()) {
             if let Some(done) = self.open.pop_front() {
                 let outcome = if done.is_lost() { Outcome::Unfollowed } else { Outcome::Complete };
                 done.finish(outcome);

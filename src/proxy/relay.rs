@@ -85,7 +85,9 @@ impl Relay {
     }
 
     /// Relays until both sides are done. `first` are the bytes that the client has sent already.
-    pub(super) async fn run(mut self, first: Vec<u8>, mut draining: watch::Receiver<bool>) {
+    ///
+    /// In a box, since a future has room for what it owns more than once.
+    pub(super) async fn run(mut self: Box<Self>, first: Vec<u8>, mut draining: watch::Receiver<bool>) {
         if !first.is_empty() {
             match self.observer.request_bytes(&first) {
                 Pass::Instead(bytes) => self.up.put(bytes),
@@ -123,11 +125,15 @@ impl Relay {
     }
 
     /// Closes both sides in good order, TLS as well.
-    async fn part(mut self) {
+    async fn part(mut self: Box<Self>) {
         let good_bye = async {
-            // Who has gone already does not need it.
-            let _ = self.client.shutdown().await;
-            let _ = self.upstream.shutdown().await;
+            // Who has gone already, or was told when the other side ended, does not need it.
+            if self.down_state != State::Ended {
+                let _ = self.client.shutdown().await;
+            }
+            if self.up_state != State::Ended {
+                let _ = self.upstream.shutdown().await;
+            }
         };
         let _ = timeout(LINGER, good_bye).await;
         let is_still_sending = self.down_state == State::Ended && self.up_state != State::Ended;
