@@ -61,6 +61,15 @@ impl Subject {
     }
 }
 
+/// How a subject is to be set up.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    /// Whether it speaks TLS with clients.
+    pub(crate) tls: bool,
+    /// Whether each connection of a client has one of its own to the origin, which with the tap is so anyway.
+    pub(crate) is_anew: bool,
+}
+
 /// A program that is ended with this.
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
@@ -99,14 +108,15 @@ pub(crate) fn own(role: &str, to: Option<SocketAddr>) -> Running {
 }
 
 /// Starts a subject in front of an origin, with files of its own in `folder`.
-pub(crate) fn start(subject: Subject, origin: SocketAddr, tls: bool, folder: &Path) -> Running {
+pub(crate) fn start(subject: Subject, origin: SocketAddr, setup: Setup, folder: &Path) -> Running {
+    let tls = setup.tls;
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).expect("a folder");
     match subject {
         Subject::Direct => Running { addr: origin, child: None },
         Subject::Splice => own("splice", Some(origin)),
-        Subject::Nginx => nginx(origin, tls, folder),
-        Subject::Haproxy => haproxy(origin, tls, folder),
+        Subject::Nginx => nginx(origin, setup, folder),
+        Subject::Haproxy => haproxy(origin, setup, folder),
         Subject::Mitmproxy => mitmproxy(origin, tls, folder),
         Subject::Authtap => authtap(origin, tls, folder, &["--log-format", "json"]),
         Subject::AuthtapText => authtap(origin, tls, folder, &[]),
@@ -131,10 +141,10 @@ fn authtap(origin: SocketAddr, tls: bool, folder: &Path, options: &[&str]) -> Ru
     running(command, addr, folder)
 }
 
-fn nginx(origin: SocketAddr, tls: bool, folder: &Path) -> Running {
+fn nginx(origin: SocketAddr, setup: Setup, folder: &Path) -> Running {
     let addr = free_port();
     let (cert, key, here) = (cert("localhost.pem"), cert("localhost.key"), folder.display());
-    let listen = if tls {
+    let listen = if setup.tls {
         format!(
             "{addr} ssl http2 reuseport backlog=8192; ssl_certificate {cert}; ssl_certificate_key {key}",
             cert = cert.display(),
@@ -142,6 +152,12 @@ fn nginx(origin: SocketAddr, tls: bool, folder: &Path) -> Running {
         )
     } else {
         format!("{addr} reuseport backlog=8192")
+    };
+    let (pool, reuse) = match setup.is_anew {
+        true => ("", "proxy_http_version 1.0;"),
+        false => {
+            ("keepalive 64; keepalive_requests 100000000;", "proxy_http_version 1.1; proxy_set_header Connection \"\";")
+        }
     };
     let text = format!(
         "daemon off; worker_processes 2; worker_rlimit_nofile 32768; pid {here}/pid; error_log {here}/error.log;
@@ -152,10 +168,10 @@ http {{
   client_body_temp_path {here}/body; proxy_temp_path {here}/proxy; fastcgi_temp_path {here}/f;
   uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
   client_max_body_size 0; proxy_max_temp_file_size 0; proxy_request_buffering off;
-  upstream origin {{ server {origin}; keepalive 64; keepalive_requests 100000000; }}
+  upstream origin {{ server {origin}; {pool} }}
   server {{
     listen {listen};
-    location / {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection \"\"; }}
+    location / {{ proxy_pass http://origin; {reuse} }}
   }}
 }}
 "
@@ -167,12 +183,13 @@ http {{
     running(command, addr, folder)
 }
 
-fn haproxy(origin: SocketAddr, tls: bool, folder: &Path) -> Running {
+fn haproxy(origin: SocketAddr, setup: Setup, folder: &Path) -> Running {
     let addr = free_port();
     let pem = folder.join("both.pem");
     let both = [fs::read(cert("localhost.pem")), fs::read(cert("localhost.key"))].map(|file| file.expect("a PEM file"));
     fs::write(&pem, both.concat()).expect("a file");
-    let ssl = if tls { format!(" ssl crt {} alpn h2,http/1.1", pem.display()) } else { String::new() };
+    let ssl = if setup.tls { format!(" ssl crt {} alpn h2,http/1.1", pem.display()) } else { String::new() };
+    let reuse = if setup.is_anew { "http-reuse never" } else { "" };
     let text = format!(
         "global
   nbthread 2
@@ -191,6 +208,7 @@ frontend front
   capture response header WWW-Authenticate len 256
   default_backend origin
 backend origin
+  {reuse}
   server origin {origin}
 "
     );

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::load::{self, Ask, Door};
 use crate::process::Tree;
-use crate::subject::{self, Running, Subject};
+use crate::subject::{self, Running, Setup, Subject};
 
 /// A number of the table, where there is one.
 pub(crate) type Figure = Option<f64>;
@@ -80,7 +80,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "anew",
-        title: "The small 200, each over a new connection",
+        title: "The small 200, each over a new connection on both sides",
         figures: COSTS,
         tls: None,
         kind: Kind::Anew,
@@ -111,7 +111,8 @@ impl Workload {
 
     /// Starts the subject, warms it up, and measures.
     pub(crate) fn measure(&self, subject: Subject, origin: SocketAddr, share: usize, folder: &Path) -> Vec<Figure> {
-        let running = subject::start(subject, origin, self.tls.is_some(), &folder.join(subject.name()));
+        let setup = Setup { tls: self.tls.is_some(), is_anew: matches!(self.kind, Kind::Anew) };
+        let running = subject::start(subject, origin, setup, &folder.join(subject.name()));
         let door = Door { addr: running.addr, tls: self.tls.map(client_of) };
         // It takes a hundred times as long.
         let slowness = if subject == Subject::Mitmproxy { 25 } else { 1 };
