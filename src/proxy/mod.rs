@@ -10,6 +10,7 @@ mod held;
 mod hop;
 mod http1_pool;
 mod http2;
+mod http2_limits;
 mod hyper_error;
 mod observer;
 mod passed;
