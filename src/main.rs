@@ -8,7 +8,7 @@ use authtap::config::Config;
 use authtap::error::{self, Error};
 use authtap::layers::{self, Stop};
 use authtap::sinks::output;
-use authtap::{check, compare, demo, explain, run};
+use authtap::{check, compare, demo, explain, process, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         Err(Stop::Error(error)) => return failed(&error),
     };
     start_tracing();
+    let is_allowed = cli.command.is_none() && cli.run.allow_core.is_on();
+    if !is_allowed && let Err(error) = process::forbid_core() {
+        tracing::warn!("core files and debuggers can't be forbidden, and could hold secrets: {error}");
+    }
     match act(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => failed(&error),
