@@ -30,6 +30,7 @@
 //! | `admin` | hyper, tokio | everything of ours |
 //! | `keys` | exchange, auth, config, tls, error, hyper, tokio, rustls, tracing | proxy, rules, memory, sinks, diagnose |
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
+//! | `panics` | std | everything of ours |
 //! | `process` | std, rustix | everything of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
@@ -50,6 +51,7 @@ pub mod hops;
 pub mod keys;
 pub mod layers;
 pub mod memory;
+pub mod panics;
 pub mod paths;
 mod port_holder;
 pub mod process;

@@ -8,11 +8,11 @@ use authtap::config::Config;
 use authtap::error::{self, Error};
 use authtap::layers::{self, Stop};
 use authtap::sinks::output;
-use authtap::{check, compare, demo, explain, process, run};
+use authtap::{check, compare, demo, explain, panics, process, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    say_nothing_of_peers_in_panics();
+    panics::say_only_where();
     let cli = match layers::read(std::env::args_os(), |name| std::env::var_os(name)) {
         Ok(cli) => cli,
         Err(Stop::Clap(error)) => {
@@ -83,12 +83,4 @@ fn start_tracing() {
 
 fn is_level(text: &str) -> bool {
     ["off", "error", "warn", "info", "debug", "trace"].contains(&text.to_ascii_lowercase().as_str())
-}
-
-/// A panic's message can hold what a peer sent, so only its place is told.
-fn say_nothing_of_peers_in_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        eprintln!("authtap: a fault in the program at {place}; please report it");
-    }));
 }
