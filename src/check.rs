@@ -70,7 +70,7 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
         faults: Vec::new(),
         format: options.format,
         keys: Keys::start(&GivenConfig::new(&options.given, None)?)?,
-        redactor: Rc::new(Redactor::new(key, options.show.iter().map(|name| name.to_ascii_lowercase()))),
+        redactor: Rc::new(Redactor::new(key, options.show.iter().cloned()).masking(options.redact.iter().cloned())),
     };
     for path in &options.files {
         checked.file(path)?;

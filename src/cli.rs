@@ -85,6 +85,10 @@ pub struct CheckOptions {
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
     pub show: Vec<String>,
 
+    /// Mask the values of this field, or of this query parameter, although it counts as harmless; may be given several times
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub redact: Vec<String>,
+
     /// How to print it: for people, or as records with their diagnosis
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub format: LogFormat,
@@ -297,6 +301,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "NAME", action = ArgAction::Append, help_heading = "Output")]
     pub show: Vec<String>,
 
+    /// Mask the values of this field, or of this query parameter, although it counts as harmless; may be given several times
+    #[arg(long, value_name = "NAME", action = ArgAction::Append, help_heading = "Output")]
+    pub redact: Vec<String>,
+
     /// Show all secrets. Never where others can read the log
     #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
@@ -305,6 +313,11 @@ pub struct RunOptions {
     /// Key fingerprints with this file, so that they are equal across runs [default: a new random key for each run]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub fingerprint_key_file: Option<PathBuf>,
+
+    /// Let the system write a core file of a crash, and debuggers attach. There are secrets in both
+    #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub allow_core: Switch,
 
     /// Answer /healthz and /readyz here, such as 127.0.0.1:9901
     #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]

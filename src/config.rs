@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::cli::{GivenOptions, LogFormat, Peers, RunOptions};
@@ -19,6 +19,10 @@ pub struct Config {
     pub limits: Limits,
     /// Threads that relay, each with its own listeners.
     pub threads: usize,
+    /// The certificate that clients are shown, where it is read from files.
+    pub server_files: Option<ServerFiles>,
+    /// Whether the keys of TLS sessions are written down.
+    pub logs_tls_keys: bool,
     /// Where records go, beside the log.
     pub record: Option<PathBuf>,
     /// What stdout gets.
@@ -29,6 +33,8 @@ pub struct Config {
     pub drain: Duration,
     /// Fields that are shown although they are not on the safe list.
     pub shown: Vec<String>,
+    /// Fields and query parameters that are masked although they count as harmless.
+    pub masked: Vec<String>,
     /// Whether secrets are shown.
     pub show_secrets: bool,
     /// What fingerprints are keyed with; a random key where there is none.
@@ -203,10 +209,34 @@ pub struct ClientTls {
     pub verifies: bool,
 }
 
-/// TLS towards clients.
-pub struct ServerTls {
-    /// The certificate; without ALPN, which the upstream decides.
-    pub config: Arc<rustls::ServerConfig>,
+/// TLS towards clients, with a certificate that can be replaced while connections are served.
+pub struct ServerTls(RwLock<Arc<rustls::ServerConfig>>);
+
+impl ServerTls {
+    /// With that certificate; without ALPN, which the upstream decides.
+    pub fn new(config: rustls::ServerConfig) -> Self {
+        ServerTls(RwLock::new(Arc::new(config)))
+    }
+
+    /// What the next connection gets.
+    pub fn current(&self) -> Arc<rustls::ServerConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives later connections another certificate.
+    pub fn replace(&self, config: rustls::ServerConfig) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+}
+
+/// The files of the certificate that clients are shown, to be read again.
+pub struct ServerFiles {
+    /// The certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Whether the keys of sessions are written down.
+    pub logs_keys: bool,
 }
 
 /// Limits of connections: what they bound is the tap's memory, not the user's traffic.
@@ -440,8 +470,16 @@ impl Config {
         let fingerprint_key = options.fingerprint_key_file.as_ref();
         let fingerprint_key = fingerprint_key.map(|path| read_key("--fingerprint-key-file", path)).transpose()?;
         let hops = hops(&options, several)?;
+        let server_files = match (&options.tls_cert, &options.tls_key) {
+            (Some(cert), Some(key)) => {
+                Some(ServerFiles { cert: cert.clone(), key: key.clone(), logs_keys: options.tls_key_log.is_on() })
+            }
+            _ => None,
+        };
         Ok(Config {
             taps,
+            server_files,
+            logs_tls_keys: options.tls_key_log.is_on(),
             limits: Limits {
                 head: options.head_limit.bytes(),
                 connections: options.max_connections,
@@ -459,6 +497,7 @@ impl Config {
             admin: options.admin,
             drain: options.drain.get(),
             shown: options.show,
+            masked: options.redact,
             show_secrets: options.show_secrets.is_on(),
             fingerprint_key,
             hops,

@@ -133,7 +133,9 @@ fn environment_layer(known: &[String], environment: &impl Fn(&str) -> Option<OsS
         })?;
         // Several values of one variable are parted by white space; names of fields and taps, URLs and audiences have none.
         let parts = match option.as_str() {
-            TAPS | "show" | "jwks" | "issuer" | "audience" => text.split_whitespace().map(str::to_owned).collect(),
+            TAPS | "show" | "redact" | "jwks" | "issuer" | "audience" => {
+                text.split_whitespace().map(str::to_owned).collect()
+            }
             _ => vec![text],
         };
         for text in parts.into_iter().filter(|text| !text.is_empty()) {

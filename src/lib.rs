@@ -26,10 +26,12 @@
 //! | `paths` | exchange, hops, queue | proxy, sinks, rules, diagnose, hyper, tokio |
 //! | `rules`, `memory` | exchange, hops, auth | proxy, sinks, hyper, tokio, tracing, clock, environment, files |
 //! | `diagnose`, `explain` | rules, memory, exchange, hops, paths | proxy, hyper |
-//! | `sinks` | exchange, hops, rules | proxy, diagnose |
+//! | `sinks` | exchange, hops, rules, process | proxy, diagnose |
 //! | `admin` | hyper, tokio | everything of ours |
 //! | `keys` | exchange, auth, config, tls, error, hyper, tokio, rustls, tracing | proxy, rules, memory, sinks, diagnose |
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
+//! | `panics` | std | everything of ours |
+//! | `process` | std, rustix | everything of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
 //! `run`, `teller`, `check` and `compare` join them; `tests/layering.rs` holds everybody to the table.
@@ -49,8 +51,10 @@ pub mod hops;
 pub mod keys;
 pub mod layers;
 pub mod memory;
+pub mod panics;
 pub mod paths;
 mod port_holder;
+pub mod process;
 pub mod proxy;
 pub mod queue;
 pub mod rules;

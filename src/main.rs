@@ -8,11 +8,11 @@ use authtap::config::Config;
 use authtap::error::{self, Error};
 use authtap::layers::{self, Stop};
 use authtap::sinks::output;
-use authtap::{check, compare, demo, explain, run};
+use authtap::{check, compare, demo, explain, panics, process, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    say_nothing_of_peers_in_panics();
+    panics::say_only_where();
     let cli = match layers::read(std::env::args_os(), |name| std::env::var_os(name)) {
         Ok(cli) => cli,
         Err(Stop::Clap(error)) => {
@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         Err(Stop::Error(error)) => return failed(&error),
     };
     start_tracing();
+    let is_allowed = cli.command.is_none() && cli.run.allow_core.is_on();
+    if !is_allowed && let Err(error) = process::forbid_core() {
+        tracing::warn!("core files and debuggers can't be forbidden, and could hold secrets: {error}");
+    }
     match act(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => failed(&error),
@@ -79,12 +83,4 @@ fn start_tracing() {
 
 fn is_level(text: &str) -> bool {
     ["off", "error", "warn", "info", "debug", "trace"].contains(&text.to_ascii_lowercase().as_str())
-}
-
-/// A panic's message can hold what a peer sent, so only its place is told.
-fn say_nothing_of_peers_in_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        eprintln!("authtap: a fault in the program at {place}; please report it");
-    }));
 }

@@ -1,6 +1,6 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,18 +20,25 @@ use crate::exchange::redact::Redactor;
 use crate::hops::trace::HopKey;
 use crate::keys::Keys;
 use crate::port_holder::port_holder;
+use crate::process::{self, FILE_TOO_LARGE};
 use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses};
 use crate::sinks::console::{self, Console};
-use crate::sinks::output::Output;
+use crate::sinks::output::{Output, Reopening};
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
+use crate::tls;
 
 /// Exchanges that may wait to be diagnosed.
 const QUEUE: usize = 65_536;
 
 /// How often the operator is reminded that certificates are not verified.
 const REMINDER: Duration = Duration::from_secs(60);
+
+/// Descriptors that are kept for the admin listener and its connections, the record, the standard streams and what fetches
+/// keys; and those of a thread that relays, beside its listeners.
+const OWN_DESCRIPTORS: usize = 96;
+const DESCRIPTORS_OF_THREAD: usize = 4;
 
 /// How often a draining program looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
@@ -40,7 +47,10 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// What keeps it from starting, with what to do about it.
-pub fn run(config: Config) -> Result<u8, Error> {
+pub fn run(mut config: Config) -> Result<u8, Error> {
+    if let Some(descriptors) = process::raise_descriptor_limit() {
+        config.limits.connections = connections_within(descriptors, &config);
+    }
     let keys = Keys::start(&config.given)?;
     let redactor = redactor(&config)?;
     let hops = hops(&config)?.map(Arc::new);
@@ -48,6 +58,7 @@ pub fn run(config: Config) -> Result<u8, Error> {
         Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
         None => None,
     };
+    let reopening = record.as_ref().map(Output::reopening);
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
         eprintln!("authtap: health on http://{addr}/healthz and /readyz");
         listeners
@@ -80,10 +91,18 @@ pub fn run(config: Config) -> Result<u8, Error> {
     banner(&config, &taps);
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, (record, keys))?;
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
-    runtime.block_on(until_told(&config, &workers, admin_listener, signals));
+    runtime.block_on(until_told(&config, &workers, admin_listener, reopening.as_ref(), signals));
     workers.stop();
     let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
     Ok(report(&config, &end))
+}
+
+/// Client connections for each tap that so many descriptors suffice for, of those that were asked for: each has one of its
+/// own and one towards the upstream, and the program needs some for itself.
+fn connections_within(descriptors: u64, config: &Config) -> usize {
+    let own = OWN_DESCRIPTORS + config.threads * (config.taps.len() + DESCRIPTORS_OF_THREAD);
+    let left = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(own);
+    config.limits.connections.min((left / 2 / config.taps.len().max(1)).max(1))
 }
 
 fn redactor(config: &Config) -> Result<Redactor, Error> {
@@ -94,7 +113,7 @@ fn redactor(config: &Config) -> Result<Redactor, Error> {
         (None, Some(bytes)) => HopKey::from_bytes(bytes).fingerprints().clone(),
         (None, None) => FingerprintKey::random().map_err(|error| no_random_bytes(&error))?,
     };
-    let redactor = Redactor::new(key, config.shown.iter().cloned());
+    let redactor = Redactor::new(key, config.shown.iter().cloned()).masking(config.masked.iter().cloned());
     Ok(if config.show_secrets { redactor.show_everything() } else { redactor })
 }
 
@@ -157,6 +176,9 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
     if skips_verification(config) {
         text.push_str("WARNING: --insecure: upstreams' certificates are NOT verified.\n");
     }
+    if config.logs_tls_keys {
+        text.push_str("WARNING: --tls-key-log: whoever reads the file SSLKEYLOGFILE can read all traffic.\n");
+    }
     eprintln!("{text}");
 }
 
@@ -194,23 +216,59 @@ fn start_diagnosis(
         .map_err(|error| cannot("the diagnosis", error))
 }
 
-/// The signals that end the program.
+/// What the program is told by signals.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// To open files anew.
+    reload: Signal,
+    /// Whether there was a terminal at the start.
+    had_terminal: bool,
 }
 
 impl Signals {
     /// Listens for them from now on; until then the first one kills.
     fn new() -> io::Result<Self> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        // It would end the program where a file reaches its limit; listened for once, it is an error of the write.
+        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+            had_terminal: io::stderr().is_terminal(),
+        })
     }
 
-    async fn next(&mut self) {
+    /// Waits for one, and says whether it ends the program.
+    async fn next(&mut self) -> bool {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => true,
+            _ = self.interrupt.recv() => true,
+            // The system sends it as well where the terminal is closed, and nobody is to forget a tap that goes on then.
+            _ = self.reload.recv() => self.had_terminal && !io::stderr().is_terminal(),
         }
+    }
+
+    /// Waits for one that ends the program.
+    async fn end(&mut self) {
+        while !self.next().await {}
+    }
+}
+
+/// Opens the record anew, so that it may be moved away, and reads the listeners' certificate again.
+fn reload(config: &Config, record: Option<&Reopening>) {
+    if let Some(record) = record {
+        record.ask();
+    }
+    let Some(files) = &config.server_files else { return };
+    match tls::renewed(files) {
+        Ok(renewed) => {
+            for tls in config.taps.iter().filter_map(|tap| tap.server_tls.as_ref()) {
+                tls.replace(renewed.clone());
+            }
+            tracing::info!("new connections get the certificate that is now in {}", files.cert.display());
+        }
+        Err(error) => tracing::error!("the certificate stays as it was: {error}"),
     }
 }
 
@@ -219,6 +277,7 @@ async fn until_told(
     config: &Config,
     workers: &Workers,
     admin_listener: Option<Vec<TcpListener>>,
+    record: Option<&Reopening>,
     mut signals: Signals,
 ) {
     let admin = Admin::new();
@@ -229,7 +288,7 @@ async fn until_told(
     let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
     loop {
         tokio::select! {
-            () = signals.next() => break,
+            ends = signals.next() => if ends { break } else { reload(config, record) },
             _ = reminder.tick() => {
                 if skips_verification(config) {
                     eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
@@ -251,7 +310,7 @@ async fn until_told(
                 tracing::warn!("{open} connections were still open after --drain and are closed now");
             }
         }
-        () = signals.next() => tracing::warn!("told to stop a second time: ending at once"),
+        () = signals.end() => tracing::warn!("told to stop a second time: ending at once"),
     }
 }
 

@@ -15,7 +15,7 @@ use rustls::{
 };
 
 use crate::cli::RunOptions;
-use crate::config::{ClientTls, ServerTls, cannot_read};
+use crate::config::{ClientTls, ServerFiles, ServerTls, cannot_read};
 use crate::error::Error;
 
 fn provider() -> Arc<CryptoProvider> {
@@ -90,16 +90,35 @@ pub fn towards_clients(options: &RunOptions, names: &[String]) -> Result<Option<
         }
         _ => return Ok(None),
     };
+    server_config(chain, key, Path::new(&source), options.tls_key_log.is_on())
+        .map(|config| Some(ServerTls::new(config)))
+}
+
+/// Reads the certificate towards clients again.
+///
+/// # Errors
+/// A file that can't be read or holds something else than it should.
+pub fn renewed(files: &ServerFiles) -> Result<ServerConfig, Error> {
+    let (chain, key) = (certificates("--tls-cert", &files.cert)?, private_key("--tls-key", &files.key)?);
+    server_config(chain, key, &files.cert, files.logs_keys)
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    source: &Path,
+    logs_keys: bool,
+) -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::run(format!("cannot set up TLS: {error}")))?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| mismatch("--tls-cert", Path::new(&source), &error))?;
-    if options.tls_key_log.is_on() {
+        .map_err(|error| mismatch("--tls-cert", source, &error))?;
+    if logs_keys {
         config.key_log = Arc::new(KeyLogFile::new());
     }
-    Ok(Some(ServerTls { config: Arc::new(config) }))
+    Ok(config)
 }
 
 fn self_signed(names: &[String]) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {

@@ -17,6 +17,8 @@ declare -A package_of=(
     [skopeo]=skopeo
     [chromium]=chromium
     [cc]=build-essential
+    [prlimit]=util-linux
+    [setpriv]=util-linux
 )
 
 missing=()

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,6 +13,18 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Connections that are served at once; the others wait in the system's queue.
+const CONNECTIONS: usize = 64;
+
+/// How long a prober may take for its head, and how long one may stay in all.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const STAY: Duration = Duration::from_secs(600);
+
+/// What a prober's head may hold: fields, and bytes.
+const FIELDS: usize = 64;
+const BUFFER: usize = 16 * 1024;
 
 /// What the admin listener answers from.
 pub struct Admin {
@@ -35,9 +48,12 @@ impl Admin {
             Ok(listener) => listener,
             Err(error) => return tracing::error!("cannot serve the admin listener: {error}"),
         };
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
+            // It is never closed.
+            let Ok(place) = room.clone().acquire_owned().await else { return };
             let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
             let admin = self.clone();
@@ -46,11 +62,15 @@ impl Admin {
                     let answer = admin.answer(&request);
                     async move { Ok::<_, Infallible>(answer) }
                 });
-                // A prober that leaves early is no concern of ours.
-                let _ = hyper::server::conn::http1::Builder::new()
+                let serving = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                    .header_read_timeout(HEAD_TIMEOUT)
+                    .max_headers(FIELDS)
+                    .max_buf_size(BUFFER)
+                    .serve_connection(TokioIo::new(stream), service);
+                // A prober that leaves early is no concern of ours.
+                let _ = tokio::time::timeout(STAY, serving).await;
+                drop(place);
             });
         }
     }

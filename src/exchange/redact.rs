@@ -25,6 +25,7 @@ pub struct Redactor {
     key: FingerprintKey,
     key_id: String,
     shown: HashSet<String>,
+    masked: HashSet<String>,
     all: bool,
 }
 
@@ -74,7 +75,23 @@ impl Redactor {
     /// Shows what is safe, and the fields called one of `shown`.
     pub fn new(key: FingerprintKey, shown: impl IntoIterator<Item = String>) -> Self {
         let shown = shown.into_iter().map(|name| name.to_ascii_lowercase()).collect();
-        Redactor { recalled: RefCell::default(), key_id: key.id(), key, shown, all: false }
+        Redactor { recalled: RefCell::default(), key_id: key.id(), key, shown, masked: HashSet::new(), all: false }
+    }
+
+    /// Masks fields, query parameters and parameters of challenges that are called so, whatever else is said of them.
+    pub fn masking(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.masked = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// Whether the operator asked to mask what is called so.
+    pub fn masks(&self, name: &[u8]) -> bool {
+        !self.masked.is_empty() && self.masked.contains(&String::from_utf8_lossy(name).to_ascii_lowercase())
+    }
+
+    /// Whether the operator asked to mask anything.
+    pub fn masks_any(&self) -> bool {
+        !self.masked.is_empty()
     }
 
     /// Shows everything, secrets too.
@@ -136,6 +153,9 @@ impl Redactor {
         if self.shows(&lower) {
             return String::from_utf8_lossy(value).into_owned();
         }
+        if self.masked.contains(&lower) {
+            return self.secret(value);
+        }
         if names::is_safe_field(name) {
             return self.safe_value(value);
         }
@@ -159,12 +179,13 @@ impl Redactor {
     pub fn field_with(&self, name: &[u8], value: &[u8], parsed: &Credentials) -> String {
         match self.shows(&String::from_utf8_lossy(name).to_ascii_lowercase()) {
             true => String::from_utf8_lossy(value).into_owned(),
+            false if self.masks(name) => self.secret(value),
             false => self.credentials(value, parsed),
         }
     }
 
     fn shows(&self, lower_name: &str) -> bool {
-        self.all || self.shown.contains(lower_name)
+        self.all || (self.shown.contains(lower_name) && !self.masked.contains(lower_name))
     }
 
     /// The value of a field that is known to hold no secret, unless somebody put one there: in its user information, in
@@ -189,7 +210,11 @@ impl Redactor {
 
     /// The authority of a request, without its user information.
     pub fn authority(&self, authority: &str) -> String {
-        if self.all { authority.to_owned() } else { self.safe_value(authority.as_bytes()) }
+        match self.all {
+            true => authority.to_owned(),
+            false if self.masks(b"host") => self.secret(authority.as_bytes()),
+            false => self.safe_value(authority.as_bytes()),
+        }
     }
 
     /// What stands before the host in a URL or an authority, with its scheme if there is one.
@@ -240,6 +265,7 @@ impl Redactor {
     pub fn field_with_challenges(&self, name: &[u8], value: &[u8], parsed: &[Challenge]) -> String {
         match self.shows(&String::from_utf8_lossy(name).to_ascii_lowercase()) {
             true => String::from_utf8_lossy(value).into_owned(),
+            false if self.masks(name) => self.secret(value),
             false => self.challenges(value, parsed),
         }
     }
@@ -276,7 +302,7 @@ impl Redactor {
     pub fn param(&self, param: &AuthParam) -> String {
         if self.all {
             param.value.clone()
-        } else if !param.is_safe_to_show() {
+        } else if !param.is_safe_to_show() || self.masks(param.name.as_bytes()) {
             self.secret(param.value.as_bytes())
         } else if param.value.contains("://") && !param.value.contains(' ') {
             self.target(param.value.as_bytes())
@@ -301,6 +327,20 @@ impl Redactor {
     /// Whether one of the secrets stands in the text, and may not be shown there.
     pub fn has_any<'s>(&self, text: &str, mut secrets: impl Iterator<Item = &'s Secret>) -> bool {
         !self.all && secrets.any(|secret| spelled_in(text, secret).is_some())
+    }
+
+    /// The text without these values, which are too short to look for where they have less than three bytes.
+    pub fn without_values<'v>(&self, mut text: String, values: impl Iterator<Item = &'v [u8]>) -> String {
+        for value in values {
+            if let Ok(spelled) = std::str::from_utf8(value)
+                && spelled.len() >= 3
+                && !self.all
+                && text.contains(spelled)
+            {
+                text = text.replace(spelled, &self.secret(value));
+            }
+        }
+        text
     }
 
     /// A request target or a URL: long or token-like path segments and all but harmless query values are masked.
@@ -350,7 +390,8 @@ impl Redactor {
     fn query(&self, query: &str) -> String {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
             Some((name, value)) => {
-                let harmless = names::is_safe_parameter(name.as_bytes()) && is_plain(value, 32);
+                let harmless =
+                    names::is_safe_parameter(name.as_bytes()) && is_plain(value, 32) && !self.masks(name.as_bytes());
                 let name = if is_plain(name, 40) { name.to_owned() } else { self.secret(name.as_bytes()) };
                 let value = if harmless || value.is_empty() { value.to_owned() } else { self.secret(value.as_bytes()) };
                 format!("{name}={value}")

@@ -318,14 +318,34 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A text that came back from the server, without what the request offered: servers repeat it in their complaints.
+    /// The values that the operator asked to mask: of fields, and of parameters in the target's query.
+    fn masked(&self) -> impl Iterator<Item = &[u8]> {
+        let request = &self.exchange.request.head;
+        let answer = self.exchange.response.seen().map(|response| &response.head);
+        let fields = std::iter::once(request).chain(answer).flat_map(|head| head.fields());
+        let fields = fields.filter(|field| self.redactor.masks(field.name)).map(|field| field.value);
+        let query = request.request_line().target.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+        let pairs = query.split(|byte| *byte == b'&').filter_map(|pair| {
+            let at = memchr::memchr(b'=', pair)?;
+            Some((pair.get(..at)?, pair.get(at + 1..)?))
+        });
+        fields.chain(pairs.filter(|(name, _)| self.redactor.masks(name)).map(|(_, value)| value))
+    }
+
+    /// A text that came back from the server or quotes what passed, without what the request offered, since servers repeat it
+    /// in their complaints, and without what the operator asked to mask.
     pub fn without_echoes(&self, text: String) -> String {
+        let text = match self.redactor.masks_any() {
+            true => self.redactor.without_values(text, self.masked()),
+            false => text,
+        };
         self.redactor.without(text, self.secrets())
     }
 
-    /// Whether something that the request offered comes back in a text of the server.
+    /// Whether something that the request offered comes back in a text of the server, or something may be there that is to be
+    /// masked.
     pub fn has_echoes(&self, text: &str) -> bool {
-        self.redactor.has_any(text, self.secrets())
+        self.redactor.masks_any() || self.redactor.has_any(text, self.secrets())
     }
 
     fn secrets(&self) -> impl Iterator<Item = &Secret> {

@@ -72,9 +72,11 @@ impl Client {
 
     async fn meet_plain(self, tcp: TcpStream, first: Vec<u8>) -> Option<Served> {
         let stream = Stream::Plain(tcp);
-        if first.starts_with(TLS_HANDSHAKE) {
+        if first.starts_with(TLS_HANDSHAKE)
+            && let Some(unsaid) = self.tap.wrong_protocol.may_say()
+        {
             let (tap, client) = (&self.tap.tap.name, self.side.addr);
-            tracing::warn!(%tap, %client, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
+            tracing::warn!(%tap, %client, unsaid, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
         }
         if first.starts_with(PREFACE) {
             let backend = self.http2_backend().await;
@@ -118,7 +120,7 @@ impl Client {
             hello.client_hello().alpn().map(|offer| offer.map(<[u8]>::to_vec).collect()).unwrap_or_default();
         let server_name = hello.client_hello().server_name().map(str::to_owned);
         let (choice, backend) = self.negotiate(&offer).await;
-        let mut config = rustls::ServerConfig::clone(&tls.config);
+        let mut config = rustls::ServerConfig::clone(&tls.current());
         config.alpn_protocols = choice.iter().cloned().collect();
         let stream = match timeout(limit, hello.into_stream(Arc::new(config))).await {
             Ok(Ok(stream)) => stream,
@@ -180,8 +182,10 @@ impl Client {
             }
             _ => "",
         };
-        let (tap, client) = (&self.tap.tap.name, self.side.addr);
-        tracing::warn!(%tap, %client, "no TLS handshake with the client: {}{hint}", error.kind());
+        if let Some(unsaid) = self.tap.no_handshake.may_say() {
+            let (tap, client) = (&self.tap.tap.name, self.side.addr);
+            tracing::warn!(%tap, %client, unsaid, "no TLS handshake with the client: {}{hint}", error.kind());
+        }
         None
     }
 

@@ -8,7 +8,7 @@ use hyper::http::{HeaderValue, Request, Response, Version, header, request};
 use hyper_util::rt::TokioIo;
 
 use super::ListeningTap;
-use super::http2::STREAMS;
+use super::http2_limits::{self, STREAMS};
 use super::hyper_error::{SendError, failure_of};
 use super::passed::{PassedBody, Shared};
 use super::upstream;
@@ -64,10 +64,8 @@ impl Http1Pool {
         let offer = [b"http/1.1".to_vec()];
         let connected = upstream::connect(&self.tap.target, &offer, &self.tap.limits).await?;
         recording.with(|recording| recording.connected_in(connected.took));
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(connected.stream))
-            .await
-            .map_err(|error| failure_of(&error))?;
+        let handshake = http2_limits::towards_http1().handshake(TokioIo::new(connected.stream));
+        let (sender, connection) = handshake.await.map_err(|error| failure_of(&error))?;
         tokio::spawn(async move {
             // What broke it, the exchange learns for itself.
             let _ = connection.await;

@@ -13,11 +13,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::http::{self, HeaderName, HeaderValue, Request, Response, Uri};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::sync::{oneshot, watch};
 
 use super::hop::{Hop, Judged};
 use super::http1_pool::Http1Pool;
+use super::http2_limits;
 use super::hyper_error::{SendError, failure_of};
 use super::passed::{Passed, PassedBody, Shared, fields};
 use super::recorder::{Began, Connection, Recording};
@@ -27,13 +28,6 @@ use super::upstream::Connected;
 use super::{ListeningTap, host_edit};
 use crate::exchange::{self, Failure, Outcome, Step, UpstreamSide, Version};
 use crate::wire::RawHead;
-
-/// Sizes above those of common backends, so that the tap is never the narrowest place, and below what could hurt it.
-const HEADER_LIST: u32 = 256 * 1024;
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Streams that a client may have open at once, and so connections that stand in for them.
-pub(super) const STREAMS: u32 = 256;
 
 type AnswerBody = UnsyncBoxBody<Bytes, hyper::Error>;
 
@@ -51,13 +45,7 @@ impl Backend {
     /// HTTP/2 over a connection that was made.
     pub(super) async fn http2(connected: Connected) -> Self {
         let Connected { stream, side, took, .. } = connected;
-        let handshake = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_header_list_size(HEADER_LIST)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(stream))
-            .await;
+        let handshake = http2_limits::towards_upstream().handshake(TokioIo::new(stream)).await;
         match handshake {
             Ok((sender, connection)) => {
                 let (tell, closed) = oneshot::channel();
@@ -96,15 +84,8 @@ pub(super) async fn serve(
     let requests = Arc::new(Requests { tap, connection, sender, count: Mutex::new(0), open: open.clone() });
     let idle = requests.tap.limits.idle_timeout;
     let service = service_fn(move |request| requests.clone().answer(request));
-    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEADER_LIST)
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .auto_date_header(false)
-        .keep_alive_interval(Some(idle))
-        .serve_connection(TokioIo::new(Rewound::new(first, stream)), service);
+    let connection =
+        http2_limits::towards_clients(idle).serve_connection(TokioIo::new(Rewound::new(first, stream)), service);
     let mut connection = std::pin::pin!(connection);
     let gone = async {
         match upstream_closed {
@@ -164,7 +145,7 @@ struct Requests {
 
 impl Requests {
     /// Passes a request on, and its answer back. An error resets the stream with the code that the error carries.
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, hyper::Error> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, h2::Error> {
         let (mut parts, body) = request.into_parts();
         let brought = self.take_hop_headers(&mut parts);
         let recording = self.begin(&parts);
@@ -173,7 +154,7 @@ impl Requests {
         let body = Passed::request(body, recording.clone());
         let answer = match &self.sender {
             Sender::Http2 { sender, .. } => {
-                let sending = self.send_http2(sender.clone(), Request::from_parts(parts, body));
+                let sending = self.send_http2(sender.clone(), Request::from_parts(parts, body), &recording);
                 self.in_time(sending, &recording).await
             }
             Sender::Http1(pool) => self.in_time(pool.send(parts, body, &recording), &recording).await,
@@ -193,9 +174,9 @@ impl Requests {
                 recording.with(|recording| recording.response(head, version));
                 Ok(response.map(|body| Passed::response(body, recording).boxed_unsync()))
             }
-            Err(SendError::Reset(error)) => {
-                recording.finish(Outcome::UpstreamFailed(failure_of(&error)));
-                Err(error)
+            Err(SendError::Reset(code, failure)) => {
+                recording.finish(Outcome::UpstreamFailed(failure));
+                Err(code.into())
             }
             Err(SendError::Failed(failure)) => {
                 let reply = Reply::to(&failure);
@@ -345,9 +326,14 @@ impl Requests {
         &self,
         mut sender: http2::SendRequest<PassedBody>,
         request: Request<PassedBody>,
+        recording: &Shared,
     ) -> Result<Response<Incoming>, SendError> {
-        sender.ready().await.map_err(SendError::of)?;
-        sender.send_request(request).await.map_err(SendError::of)
+        if let Err(error) = sender.ready().await {
+            let mut served_before = false;
+            recording.with(|recording| served_before = recording.is_upstream_reused());
+            return Err(if served_before { SendError::of_unsent(&error) } else { SendError::of(&error) });
+        }
+        sender.send_request(request).await.map_err(|error| SendError::of(&error))
     }
 }
 

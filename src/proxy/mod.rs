@@ -10,12 +10,14 @@ mod held;
 mod hop;
 mod http1_pool;
 mod http2;
+mod http2_limits;
 mod hyper_error;
 mod observer;
 mod passed;
 mod recorder;
 mod relay;
 mod reply;
+mod seldom;
 mod stream;
 mod upstream;
 
@@ -35,6 +37,7 @@ use crate::exchange::{Edit, Failure, Position, Tap};
 use crate::queue::Outlet;
 use hop::Hop;
 pub use hop::Hops;
+use seldom::Seldom;
 use upstream::Target;
 
 /// How long accepting waits after it failed for want of descriptors.
@@ -51,6 +54,10 @@ pub struct ListeningTap {
     hop: Option<Arc<Hop>>,
     open: AtomicUsize,
     speaks_http2: OnceCell<bool>,
+    turned_away: Seldom,
+    no_handshake: Seldom,
+    wrong_protocol: Seldom,
+    not_accepted: Seldom,
 }
 
 impl ListeningTap {
@@ -75,6 +82,10 @@ impl ListeningTap {
             outlet,
             open: AtomicUsize::new(0),
             speaks_http2: OnceCell::new(),
+            turned_away: Seldom::default(),
+            no_handshake: Seldom::default(),
+            wrong_protocol: Seldom::default(),
+            not_accepted: Seldom::default(),
         }
     }
 
@@ -223,10 +234,15 @@ async fn accept(tap: Arc<ListeningTap>, listener: TcpListener, mut draining: wat
                 });
             }
             Ok((_, addr)) => {
-                tracing::warn!(tap = %tap.tap.name, client = %addr, "turned away: --max-connections are open");
+                if let Some(unsaid) = tap.turned_away.may_say() {
+                    let most = tap.limits.connections;
+                    tracing::warn!(tap = %tap.tap.name, client = %addr, unsaid, "turned away: {most} connections are open");
+                }
             }
             Err(error) => {
-                tracing::warn!(tap = %tap.tap.name, "cannot accept a connection: {error}");
+                if let Some(unsaid) = tap.not_accepted.may_say() {
+                    tracing::warn!(tap = %tap.tap.name, unsaid, "cannot accept a connection: {error}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -271,13 +271,29 @@ impl Observer {
         }
     }
 
+    /// An answer that comes before the head of its request is complete, such as the refusal of one that is too large, is that
+    /// request's all the same. The rest of the request is not followed.
+    fn begin_answered_early(&mut self) {
+        if !self.requests.is_in_head() || self.pipeline.answering().is_some() {
+            return;
+        }
+        if let Some(head) = self.requests.take_unfinished() {
+            self.request_head(head, false);
+            self.on_last(|exchange| exchange.lost(Direction::Request, Lost::AnsweredEarly));
+            self.requests.stop();
+        }
+    }
+
     /// Shows bytes from the upstream; empty when it ends.
     pub(super) fn response_bytes(&mut self, bytes: &[u8]) -> Pass {
         if bytes.is_empty() {
             return self.response_end();
         }
-        if self.responses.is_between_messages() && self.refuses(bytes) {
-            return Pass::Stop;
+        if self.responses.is_between_messages() {
+            self.begin_answered_early();
+            if self.refuses(bytes) {
+                return Pass::Stop;
+            }
         }
         self.has_served = true;
         if !self.hop.as_ref().is_some_and(|hop| hop.edits_answers()) {

@@ -110,6 +110,11 @@ impl Recording {
         self.upstream = upstream;
     }
 
+    /// Whether its upstream connection had served before.
+    pub(super) fn is_upstream_reused(&self) -> bool {
+        self.upstream.reused
+    }
+
     pub(super) fn connected_in(&mut self, time: std::time::Duration) {
         self.timing.connect = Some(time);
     }

@@ -1,19 +1,21 @@
 //! Where text goes: a file or stdout, written by a thread of its own.
 //!
 //! Whoever writes never waits. When the thread can't keep up, because a reader stopped or a disk is full, lines are
-//! dropped and counted; a disk that has room again is written to again.
+//! dropped and counted; a disk that has room again is written to again. A file can be opened anew while it is written, so
+//! that somebody may move what was written away.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::process::NO_LINK;
 
 /// Prints all of a text to stdout. A reader that has seen enough is fine.
 ///
@@ -35,7 +37,10 @@ const BATCH: usize = 64 * 1024;
 const BATCHES: usize = 128;
 
 /// How long a full disk is left alone before it is tried again.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a file on which nothing is written looks whether it is to be opened anew.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long the end of the program waits for a reader that does not read.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -46,7 +51,26 @@ pub struct Output {
     sender: Option<SyncSender<Vec<u8>>>,
     ended: Receiver<()>,
     counts: Arc<Counts>,
+    reopening: Reopening,
 }
+
+/// Asks an output to open its file anew. What is there keeps its lines whole, and what comes later is in the new file.
+#[derive(Clone, Default)]
+pub struct Reopening(Arc<AtomicBool>);
+
+impl Reopening {
+    /// Asks; it is done before the next lines are written, and at the latest a second later.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn was_asked(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Opens a place again.
+type Open<W> = Box<dyn FnMut() -> io::Result<W> + Send>;
 
 /// Lines, counted by both threads.
 #[derive(Default)]
@@ -57,13 +81,17 @@ struct Counts {
 }
 
 impl Output {
-    /// Lines to the end of a file, which is made readable for its owner alone if it is new.
+    /// Lines to the end of a file, which is made readable for its owner alone if it is new. A symbolic link is not followed:
+    /// who may write into the folder could lead the record elsewhere.
     ///
     /// # Errors
     /// What the operating system says when the file can't be opened or written to.
     pub fn to_file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        Self::start(format!("the record {}", path.display()), file)
+        let (file, within_line) = open(path)?;
+        let path = path.to_owned();
+        let name = format!("the record {}", path.display());
+        let reopen: Open<File> = Box::new(move || open(&path).map(|(file, _)| file));
+        Self::start_with(name, file, within_line, Some(reopen))
     }
 
     /// Lines to stdout.
@@ -79,19 +107,39 @@ impl Output {
     /// # Errors
     /// What the operating system says when a thread can't be started.
     pub fn start(name: String, sink: impl Write + Send + 'static) -> io::Result<Self> {
+        Self::start_with(name, sink, false, None)
+    }
+
+    fn start_with<W: Write + Send + 'static>(
+        name: String,
+        sink: W,
+        within_line: bool,
+        reopen: Option<Open<W>>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel::<Vec<u8>>(BATCHES);
         let (tell, ended) = sync_channel(1);
         let counts = Arc::new(Counts::default());
-        let mut writer = Writer { name, sink, counts: counts.clone(), failed: None, within_line: false };
+        let reopening = Reopening::default();
+        let asked = reopening.clone();
+        let mut writer =
+            Writer { name, sink, counts: counts.clone(), failed: None, lost_before: 0, within_line, reopen };
         thread::Builder::new().name("output".to_owned()).spawn(move || {
-            for batch in receiver {
+            while let Some(batch) = writer.next(&receiver) {
+                if asked.was_asked() {
+                    writer.open_anew();
+                }
                 writer.write(&batch);
                 writer.counts.waiting.fetch_sub(lines_in(&batch), Ordering::Relaxed);
             }
             // Nobody listens any more when the program did not want to wait.
             let _ = tell.send(());
         })?;
-        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, counts })
+        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, counts, reopening })
+    }
+
+    /// The way to have its file opened anew, where it is one.
+    pub fn reopening(&self) -> Reopening {
+        self.reopening.clone()
     }
 
     /// Adds whole lines.
@@ -136,17 +184,66 @@ impl Output {
     }
 }
 
+/// Opens a file to write at its end. Says as well whether it ends within a line, as it does where whoever wrote it last was
+/// killed.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(NO_LINK).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok((file, false));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        tracing::warn!("others than its owner may read or write the record {}; chmod 600 it", path.display());
+    }
+    let mut last = [b'\n'];
+    if let (Some(at), Ok(written)) = (metadata.len().checked_sub(1), File::open(path)) {
+        // What can't be read can't be looked at; the worst that comes of it is one broken line.
+        let _ = written.read_exact_at(&mut last, at);
+    }
+    Ok((file, last != [b'\n']))
+}
+
 struct Writer<W> {
     name: String,
     sink: W,
     counts: Arc<Counts>,
     failed: Option<Instant>,
+    /// The number of lines that were lost when writing failed.
+    lost_before: u64,
     /// Whether the last thing written was a part of a line.
     within_line: bool,
+    reopen: Option<Open<W>>,
 }
 
 impl<W: Write> Writer<W> {
+    /// The next batch; nothing when there will be none. An empty one says that it is time to look around.
+    fn next(&self, receiver: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
+        if self.reopen.is_none() {
+            return receiver.recv().ok();
+        }
+        match receiver.recv_timeout(LOOK) {
+            Ok(batch) => Some(batch),
+            Err(RecvTimeoutError::Timeout) => Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn open_anew(&mut self) {
+        let Some(reopen) = &mut self.reopen else { return };
+        match reopen() {
+            Ok(sink) => {
+                self.sink = sink;
+                self.within_line = false;
+                tracing::info!("{} was opened anew", self.name);
+            }
+            Err(error) => tracing::error!("cannot open {} anew: {error}; the old file is written on", self.name),
+        }
+    }
+
     fn write(&mut self, batch: &[u8]) {
+        if batch.is_empty() {
+            return;
+        }
         if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
             self.counts.lost.fetch_add(lines_in(batch), Ordering::Relaxed);
             return;
@@ -158,14 +255,18 @@ impl<W: Write> Writer<W> {
         match self.try_write(&mut left) {
             Ok(()) => {
                 if self.failed.take().is_some() {
-                    tracing::info!("{} can be written again", self.name);
+                    let lost = self.counts.lost.load(Ordering::Relaxed).saturating_sub(self.lost_before);
+                    tracing::warn!("{} can be written again; {lost} lines were lost", self.name);
                 }
             }
             Err(error) => {
                 let written = batch.len() - left.len();
-                self.within_line = written > 0 && batch.get(written - 1) != Some(&b'\n');
-                self.counts.lost.fetch_add(lines_in(left), Ordering::Relaxed);
+                if let Some(last) = written.checked_sub(1).and_then(|at| batch.get(at)) {
+                    self.within_line = *last != b'\n';
+                }
+                let lost_before = self.counts.lost.fetch_add(lines_in(left), Ordering::Relaxed);
                 if self.failed.replace(Instant::now()).is_none() {
+                    self.lost_before = lost_before;
                     tracing::error!(
                         "cannot write {}: {error}; traffic goes on, what is lost is counted, and it is tried again",
                         self.name

@@ -63,6 +63,8 @@ pub enum Lost {
     ResponseUnasked,
     /// More bytes before the answer to an upgrade than are kept.
     TooMuchBeforeUpgrade,
+    /// An answer that came before its request's head was complete.
+    AnsweredEarly,
 }
 
 impl Lost {
@@ -81,6 +83,7 @@ impl Lost {
             Self::HeadTooLarge => "head-too-large",
             Self::ResponseUnasked => "response-without-request",
             Self::TooMuchBeforeUpgrade => "too-much-before-upgrade",
+            Self::AnsweredEarly => "answered-within-head",
         }
     }
 
@@ -99,6 +102,7 @@ impl Lost {
             Self::HeadTooLarge => "the head is larger than what is recorded of heads",
             Self::ResponseUnasked => "a response came that answers no request",
             Self::TooMuchBeforeUpgrade => "the client went on before its upgrade was answered",
+            Self::AnsweredEarly => "the answer came before the head of the request was complete",
         }
     }
 }

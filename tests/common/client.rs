@@ -52,6 +52,11 @@ impl Client {
         self.stream.write_all(bytes.as_ref())
     }
 
+    /// What comes next, if anything does before the other side closes or resets.
+    pub fn read_some(&mut self) -> Option<Vec<u8>> {
+        matches!(self.fill(), Ok(true)).then(|| std::mem::take(&mut self.ahead))
+    }
+
     /// What comes until the other side closes. A reset is a failure; see [`Client::read_until_gone`].
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.fill().expect("read to the end") {}

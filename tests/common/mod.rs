@@ -11,6 +11,7 @@
 pub mod canaries;
 pub mod client;
 pub mod curl;
+pub mod frames;
 pub mod gateway;
 pub mod head;
 pub mod messages;

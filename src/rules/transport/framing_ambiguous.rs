@@ -79,6 +79,10 @@ fn is_about_length(why: Lost) -> bool {
         | Lost::FramingFieldMalformed
         | Lost::ChunkSizeMalformed
         | Lost::ChunkEndMalformed => true,
-        Lost::NotHttp | Lost::HeadTooLarge | Lost::ResponseUnasked | Lost::TooMuchBeforeUpgrade => false,
+        Lost::NotHttp
+        | Lost::HeadTooLarge
+        | Lost::ResponseUnasked
+        | Lost::TooMuchBeforeUpgrade
+        | Lost::AnsweredEarly => false,
     }
 }
