@@ -30,3 +30,15 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current
 }
+
+/// How far a thread steps back: enough that one with work for a client goes first, and not so far that it stands still on a
+/// busy machine.
+#[cfg(target_os = "linux")]
+const STEP_BACK: i32 = 5;
+
+/// Lets the other threads go first where there is not enough time for all: on Linux a priority is that of one thread.
+pub fn step_back() {
+    // Where the system does not allow it, the threads are equal.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, STEP_BACK);
+}

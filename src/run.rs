@@ -212,7 +212,10 @@ fn start_diagnosis(
     let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops, keys };
     thread::Builder::new()
         .name("diagnosis".to_owned())
-        .spawn(move || teller.run(&inlet))
+        .spawn(move || {
+            process::step_back();
+            teller.run(&inlet)
+        })
         .map_err(|error| cannot("the diagnosis", error))
 }
 

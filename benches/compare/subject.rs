@@ -24,11 +24,9 @@ pub(crate) enum Subject {
     AuthtapText,
     /// And with a header for a tap behind.
     AuthtapHops,
-    /// And without a look for causes.
-    AuthtapSilent,
 }
 
-pub(crate) const ALL: [Subject; 9] = [
+pub(crate) const ALL: [Subject; 8] = [
     Subject::Direct,
     Subject::Splice,
     Subject::Nginx,
@@ -37,7 +35,6 @@ pub(crate) const ALL: [Subject; 9] = [
     Subject::Authtap,
     Subject::AuthtapText,
     Subject::AuthtapHops,
-    Subject::AuthtapSilent,
 ];
 
 impl Subject {
@@ -51,7 +48,6 @@ impl Subject {
             Subject::Authtap => "authtap",
             Subject::AuthtapText => "authtap-text",
             Subject::AuthtapHops => "authtap-hops",
-            Subject::AuthtapSilent => "authtap-silent",
         }
     }
 
@@ -120,7 +116,6 @@ pub(crate) fn start(subject: Subject, origin: SocketAddr, setup: Setup, folder: 
         Subject::Mitmproxy => mitmproxy(origin, tls, folder),
         Subject::Authtap => authtap(origin, tls, folder, &["--log-format", "json"]),
         Subject::AuthtapText => authtap(origin, tls, folder, &[]),
-        Subject::AuthtapSilent => authtap(origin, tls, folder, &["--log-format", "json", "--no-diagnosis"]),
         Subject::AuthtapHops => {
             let key = folder.join("hop.key");
             fs::write(&key, "a key for this run of the bench").expect("a file");

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::load::{self, Ask, Door};
-use crate::process::Tree;
 use crate::subject::{self, Running, Setup, Subject};
 
 /// A number of the table, where there is one.
@@ -33,6 +33,9 @@ enum Kind {
     Steady(u32),
     Idle,
 }
+
+/// Tenths of a second for that.
+const PATIENCE: usize = 100;
 
 const COSTS: &[&str] = &["CPU s / 100,000", "requests / s", "peak MiB"];
 const TIMES: &[&str] = &["p50 µs", "p99 µs", "CPU s / 100,000"];
@@ -164,8 +167,19 @@ impl Workload {
     }
 }
 
+/// The processor time so far, once the subject has done what is left to do behind its answers.
 fn cpu(running: &Running) -> Option<Duration> {
-    running.tree().map(Tree::cpu)
+    let tree = running.tree()?;
+    let mut before = tree.cpu();
+    for _ in 0..PATIENCE {
+        thread::sleep(Duration::from_millis(100));
+        let now = tree.cpu();
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    Some(before)
 }
 
 fn each_100_000(spent: Duration, requests: usize) -> f64 {

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::process::NO_LINK;
+use crate::process::{self, NO_LINK};
 
 /// Prints all of a text to stdout. A reader that has seen enough is fine.
 ///
@@ -124,6 +124,7 @@ impl Output {
         let mut writer =
             Writer { name, sink, counts: counts.clone(), failed: None, lost_before: 0, within_line, reopen };
         thread::Builder::new().name("output".to_owned()).spawn(move || {
+            process::step_back();
             while let Some(batch) = writer.next(&receiver) {
                 if asked.was_asked() {
                     writer.open_anew();
