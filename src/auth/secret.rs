@@ -78,15 +78,6 @@ impl FingerprintKey {
     }
 }
 
-impl FingerprintKey {
-    /// A keyed hash of 64 bits, for what is only compared and never shown: wide enough that no two of the many things
-    /// that are remembered look like one, and not to be chosen by whoever does not know the key.
-    pub fn hash(&self, bytes: &[u8]) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = *blake3::keyed_hash(&self.0, bytes).as_bytes();
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
-    }
-}
-
 /// The first 32 bits of the keyed hash of a secret.
 ///
 /// Enough to tell apart the credentials of one incident, and too few to recognise a secret outside of it.

@@ -21,12 +21,12 @@ pub(super) fn client(view: &View<'_>) -> u64 {
             text.extend_from_slice(field.value);
         }
     }
-    view.redactor().key().hash(&text)
+    view.redactor().hash(&text)
 }
 
 /// A tap and a host.
 pub(super) fn host(view: &View<'_>) -> u64 {
-    view.redactor().key().hash(&start(view))
+    view.redactor().hash(&start(view))
 }
 
 /// A tap, a host and the start of a path, whatever the method.
@@ -38,7 +38,7 @@ pub(super) fn route(view: &View<'_>) -> u64 {
         text.push(0);
         text.extend_from_slice(segments.next().map(folded).unwrap_or_default());
     }
-    view.redactor().key().hash(&text)
+    view.redactor().hash(&text)
 }
 
 /// A tap, a host and a whole path.
@@ -46,7 +46,7 @@ pub(super) fn path(view: &View<'_>) -> u64 {
     let mut text = start(view);
     text.push(0);
     text.extend_from_slice(view.path());
-    view.redactor().key().hash(&text)
+    view.redactor().hash(&text)
 }
 
 fn start(view: &View<'_>) -> Vec<u8> {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +23,8 @@ use crate::auth::{
 /// Decides what is shown.
 pub struct Redactor {
     recalled: RefCell<Recalled>,
+    /// Of this run alone.
+    hashes: RandomState,
     key: FingerprintKey,
     key_id: String,
     shown: HashSet<String>,
@@ -75,7 +78,15 @@ impl Redactor {
     /// Shows what is safe, and the fields called one of `shown`.
     pub fn new(key: FingerprintKey, shown: impl IntoIterator<Item = String>) -> Self {
         let shown = shown.into_iter().map(|name| name.to_ascii_lowercase()).collect();
-        Redactor { recalled: RefCell::default(), key_id: key.id(), key, shown, masked: HashSet::new(), all: false }
+        Redactor {
+            recalled: RefCell::default(),
+            hashes: RandomState::new(),
+            key_id: key.id(),
+            key,
+            shown,
+            masked: HashSet::new(),
+            all: false,
+        }
     }
 
     /// Masks fields, query parameters and parameters of challenges that are called so, whatever else is said of them.
@@ -127,6 +138,12 @@ impl Redactor {
             let json = RawValue::from_string(serde_json::to_string(shown).ok()?).ok()?;
             Some(Arc::new(Line { value: shown.1.clone(), json }))
         });
+    }
+
+    /// A hash of 64 bits, for what is only compared within this run and never shown: wide enough that no two of the many
+    /// things that are remembered look like one, and not to be chosen by whoever sends them.
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        self.hashes.hash_one(bytes)
     }
 
     /// Forgets the lines that came before: credentials are among them.
