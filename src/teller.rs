@@ -79,6 +79,11 @@ impl Teller {
                     self.tell_all(ready);
                     let due = guarded_paths(&mut paths, |paths| paths.due(now));
                     self.tell_all(due);
+                    // A queue that is never empty must not keep the record of what was diagnosed from the file.
+                    if now.saturating_duration_since(flushed) >= FLUSH {
+                        panics::guarded(|| self.sinks.idle());
+                        flushed = now;
+                    }
                 }
                 Next::Arrival(arrival) => guarded_paths(&mut paths, |paths| paths.arrived(arrival, Instant::now())),
                 Next::Nothing => {}
