@@ -29,7 +29,7 @@ fn named(page: &str) -> Vec<(String, String)> {
         }
         let cell = line.trim_end_matches('|').rsplit_once('|').unwrap().1;
         let spans = spans(cell);
-        assert!(!spans.is_empty() && spans.len() % 2 == 0, "no file and function in: {line}");
+        assert!(!spans.is_empty() && spans.len().is_multiple_of(2), "no file and function in: {line}");
         all.extend(spans.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())));
     }
     all
@@ -96,7 +96,7 @@ fn the_limits_are_those_of_the_program() {
         ("src/run.rs", "LAST_WORDS: Duration = Duration::from_secs(30);", "then 30 s"),
         ("src/sinks/output.rs", "BATCH: usize = 64 * 1024;", "8 MiB for each output"),
         ("src/sinks/output.rs", "BATCHES: usize = 128;", "8 MiB for each output"),
-        ("src/teller.rs", "FLUSH: Duration = Duration::from_millis(50);", "50 ms after its end"),
+        ("src/teller.rs", "FLUSH: Duration = Duration::from_millis(50);", "50 ms after it was diagnosed"),
     ] {
         let source = fs::read_to_string(root.join(file)).unwrap();
         assert!(source.contains(code), "{file} does not have {code:?}, and SECURITY.md says {words:?}");
