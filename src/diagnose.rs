@@ -1,11 +1,10 @@
 //! Runs the rules over an exchange, orders what they found, and drops what a more special finding explains.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::auth::FingerprintKey;
 use crate::exchange::View;
 use crate::exchange::given::Given;
 use crate::memory::Memory;
+use crate::panics;
 use crate::rules::normal::{self, Normal};
 use crate::rules::{Certainty, Diagnosis, Family, Finding, RULES, Rule, Severity, products};
 
@@ -48,7 +47,7 @@ impl Diagnoser {
     pub fn diagnose(&mut self, view: &View<'_>) -> Diagnosis {
         let mut diagnosis = diagnose(view, &self.memory);
         // A fault in what is remembered must not stop anything either; what was learned by then is kept.
-        if catch_unwind(AssertUnwindSafe(|| self.memory.learn(view))).is_err() {
+        if panics::guarded(|| self.memory.learn(view)).is_none() {
             diagnosis.failed.push("memory");
         }
         diagnosis
@@ -57,15 +56,15 @@ impl Diagnoser {
 
 fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
-    let normal = catch_unwind(AssertUnwindSafe(|| normal::recognise(view, memory))).unwrap_or_else(|_| {
+    let normal = panics::guarded(|| normal::recognise(view, memory)).unwrap_or_else(|| {
         diagnosis.failed.push("normal");
         None
     });
     for rule in rules {
         let Some(check) = rule.check.exchange() else { continue };
-        match catch_unwind(AssertUnwindSafe(|| check(view, memory))) {
-            Ok(found) => diagnosis.findings.extend(found),
-            Err(_) => diagnosis.failed.push(rule.name),
+        match panics::guarded(|| check(view, memory)) {
+            Some(found) => diagnosis.findings.extend(found),
+            None => diagnosis.failed.push(rule.name),
         }
     }
     let findings = std::mem::take(&mut diagnosis.findings);
@@ -74,7 +73,7 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
     diagnosis.findings = order(drop_superseded(findings));
     for finding in &mut diagnosis.findings {
         // Advice that can't be had is missed by nobody.
-        let _ = catch_unwind(AssertUnwindSafe(|| products::advise(finding, view)));
+        panics::guarded(|| products::advise(finding, view));
     }
     diagnosis.is_refusal = view.is_refused();
     diagnosis
@@ -82,13 +81,13 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
 
 /// What `act` gives; where it breaks, that is noted with the first of the diagnoses, and nothing else stops.
 fn guarded<T>(each: &mut [Diagnosis], what: &'static str, act: impl FnOnce() -> T) -> Option<T> {
-    let result = catch_unwind(AssertUnwindSafe(act));
-    if result.is_err()
+    let result = panics::guarded(act);
+    if result.is_none()
         && let Some(first) = each.first_mut()
     {
         first.failed.push(what);
     }
-    result.ok()
+    result
 }
 
 /// Whatever a rule quotes of an answer, no secret of the request is in it.

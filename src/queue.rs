@@ -143,3 +143,32 @@ impl Losses {
         self.dropped() + self.0.unsaid.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::transcript;
+
+    fn exchange(target: &str) -> Box<Exchange> {
+        Box::new(transcript::parse(&format!("> GET {target} HTTP/1.1\n< HTTP/1.1 200 OK\n")).unwrap().remove(0))
+    }
+
+    /// Nobody takes anything out, as where a rule does not come to its end.
+    #[test]
+    fn a_full_queue_loses_exchanges_counts_them_and_holds_nobody_up() {
+        let (by_count, _inlet, losses) = bounded(3, 1 << 20);
+        (0..10).for_each(|_| by_count.put(exchange("/")));
+        assert_eq!((losses.dropped(), losses.all()), (7, 7));
+        by_count.arrived(Arrival { path: Ulid::nil(), parent: Ulid::nil(), tap: 0 });
+        assert_eq!((losses.dropped(), losses.all()), (7, 8));
+
+        let size = exchange("/").memory();
+        let (by_bytes, inlet, losses) = bounded(1000, size * 5 / 2);
+        (0..10).for_each(|_| by_bytes.put(exchange("/")));
+        assert_eq!(losses.dropped(), 8);
+        // What is taken out makes room.
+        assert!(matches!(inlet.try_next(), Next::Exchange(_)));
+        by_bytes.put(exchange("/"));
+        assert_eq!(losses.dropped(), 8);
+    }
+}

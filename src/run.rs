@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -39,6 +40,9 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// keys; and those of a thread that relays, beside its listeners.
 const OWN_DESCRIPTORS: usize = 96;
 const DESCRIPTORS_OF_THREAD: usize = 4;
+
+/// How long the end of the program waits for what is still to be diagnosed.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// How often a draining program looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
@@ -93,7 +97,10 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     runtime.block_on(until_told(&config, &workers, admin_listener, reopening.as_ref(), signals));
     workers.stop();
-    let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
+    // A rule that does not come to its end must not keep the program from doing so.
+    let end = diagnosis
+        .recv_timeout(LAST_WORDS)
+        .map_err(|_| Error::run(format!("the diagnosis did not end within {LAST_WORDS:?}; records may be missing")))?;
     Ok(report(&config, &end))
 }
 
@@ -192,7 +199,7 @@ fn start_diagnosis(
     redactor: Redactor,
     hops: Option<Arc<Hops>>,
     (record, keys): (Option<Output>, Option<Keys>),
-) -> Result<JoinHandle<End>, Error> {
+) -> Result<Receiver<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
     let log = match config.log_format {
         LogFormat::Text => Log::Text(Box::new(Console::new(console::is_coloured(), config.taps.len() > 1))),
@@ -210,13 +217,14 @@ fn start_diagnosis(
     }
     let taps = config.taps.iter().map(|tap| tap.name.clone()).collect();
     let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops, keys };
-    thread::Builder::new()
-        .name("diagnosis".to_owned())
-        .spawn(move || {
-            process::step_back();
-            teller.run(&inlet)
-        })
-        .map_err(|error| cannot("the diagnosis", error))
+    let (tell, told) = sync_channel(1);
+    let run = move || {
+        process::step_back();
+        // Nobody listens any more when the program did not want to wait.
+        let _ = tell.send(teller.run(&inlet));
+    };
+    let thread = thread::Builder::new().name("diagnosis".to_owned()).spawn(run);
+    thread.map(|_| told).map_err(|error| cannot("the diagnosis", error))
 }
 
 /// What the program is told by signals.

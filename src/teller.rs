@@ -8,6 +8,7 @@ use crate::diagnose::Diagnoser;
 use crate::exchange::View;
 use crate::exchange::redact::Redactor;
 use crate::keys::Keys;
+use crate::panics;
 use crate::paths::{Paths, Request};
 use crate::proxy::Hops;
 use crate::queue::{Inlet, Losses, Next};
@@ -46,22 +47,23 @@ impl Teller {
     /// Diagnoses and tells of exchanges until every outlet is gone.
     pub fn run(mut self, inlet: &Inlet) -> End {
         let began = Instant::now();
-        let mut paths = Paths::new(self.taps.len());
+        let mut paths = (self.taps.len(), Paths::new(self.taps.len()));
         let mut flushed = Instant::now();
         let mut is_busy = false;
         let mut lost = 0;
         loop {
             let mut next = inlet.try_next();
             if matches!(next, Next::Nothing) {
-                self.tell_all(paths.due(Instant::now()));
+                let due = guarded_paths(&mut paths, |paths| paths.due(Instant::now()));
+                self.tell_all(due);
                 if !is_busy || flushed.elapsed() >= FLUSH {
-                    self.sinks.idle();
+                    panics::guarded(|| self.sinks.idle());
                     flushed = Instant::now();
                 }
                 if is_busy {
                     thread::sleep(NAP);
                 } else {
-                    next = inlet.next(if paths.is_idle() { LATER } else { SOON });
+                    next = inlet.next(if paths.1.is_idle() { LATER } else { SOON });
                     if matches!(next, Next::Nothing) {
                         self.redactor.forget();
                     }
@@ -74,17 +76,29 @@ impl Teller {
                     let now = Instant::now();
                     if self.losses.all() > lost {
                         lost = self.losses.all();
-                        paths.lost_some(now);
+                        paths.1.lost_some(now);
                     }
-                    self.tell_all(paths.add(exchange, now));
-                    self.tell_all(paths.due(now));
+                    let ready = guarded_paths(&mut paths, |paths| paths.add(exchange, now));
+                    self.tell_all(ready);
+                    let due = guarded_paths(&mut paths, |paths| paths.due(now));
+                    self.tell_all(due);
+                    // A queue that is never empty must not keep the record of what was diagnosed from the file.
+                    if now.saturating_duration_since(flushed) >= FLUSH {
+                        panics::guarded(|| self.sinks.idle());
+                        flushed = now;
+                    }
                 }
-                Next::Arrival(arrival) => paths.arrived(arrival, Instant::now()),
+                Next::Arrival(arrival) => guarded_paths(&mut paths, |paths| paths.arrived(arrival, Instant::now())),
                 Next::Nothing => {}
                 Next::Closed => {
-                    self.tell_all(paths.rest(Instant::now()));
+                    let rest = guarded_paths(&mut paths, |paths| paths.rest(Instant::now()));
+                    self.tell_all(rest);
                     let distrusted = self.hops.as_ref().map_or(0, |hops| hops.distrusted());
-                    let sum = Lost { exchanges: self.losses.dropped(), distrusted_hop_headers: distrusted };
+                    let sum = Lost {
+                        exchanges: self.losses.dropped(),
+                        distrusted_hop_headers: distrusted,
+                        faults: panics::caught(),
+                    };
                     return self.sinks.finish(began.elapsed(), &sum);
                 }
             }
@@ -93,7 +107,15 @@ impl Teller {
 
     fn tell_all(&mut self, requests: Vec<Request>) {
         for request in requests {
-            self.tell(&request);
+            self.guarded(&request, Self::tell);
+        }
+    }
+
+    /// A fault on the way of one exchange must not keep the others from being told.
+    fn guarded(&mut self, request: &Request, tell: impl FnOnce(&mut Self, &Request)) {
+        if panics::guarded(|| tell(self, request)).is_none() {
+            let id = request.seen.first().map(|seen| seen.exchange.id.to_string()).unwrap_or_default();
+            tracing::error!("telling of exchange {id} broke; it may be missing in the record, and the others are told");
         }
     }
 
@@ -111,5 +133,82 @@ impl Teller {
         }
         let told: Vec<bool> = request.seen.iter().map(|seen| seen.was_told).collect();
         self.sinks.request(&views, &told, &diagnosis);
+    }
+}
+
+/// What `act` gives. Where it breaks, the requests that wait to be joined are gone, and those to come are joined as before.
+fn guarded_paths<T: Default>((taps, paths): &mut (usize, Paths), act: impl FnOnce(&mut Paths) -> T) -> T {
+    panics::guarded(|| act(paths)).unwrap_or_else(|| {
+        *paths = Paths::new(*taps);
+        tracing::error!("joining what several taps saw broke; requests that were under way are missing in the record");
+        T::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::{Exchange, transcript};
+    use crate::queue;
+    use crate::sinks::Log;
+    use crate::sinks::output::Output;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn exchange() -> Box<Exchange> {
+        Box::new(transcript::parse("> GET / HTTP/1.1\n< HTTP/1.1 200 OK\n").unwrap().remove(0))
+    }
+
+    fn teller(paper: &Paper) -> (Teller, queue::Outlet, Inlet) {
+        let (outlet, inlet, losses) = queue::bounded(8, 1 << 20);
+        let stdout = Output::start("paper".to_owned(), paper.clone()).unwrap();
+        let teller = Teller {
+            redactor: Redactor::new(FingerprintKey::from_bytes(b"test"), []),
+            diagnoser: Diagnoser::default(),
+            sinks: Sinks::new(Log::Json, stdout, None),
+            taps: vec!["tap".to_owned()],
+            losses,
+            hops: None,
+            keys: None,
+        };
+        (teller, outlet, inlet)
+    }
+
+    #[test]
+    fn a_fault_in_telling_of_one_exchange_leaves_the_others() {
+        let paper = Paper::default();
+        let (mut teller, outlet, inlet) = teller(&paper);
+        let request = Paths::new(1).add(exchange(), Instant::now()).remove(0);
+        teller.guarded(&request, |_, _| panic!("a fault of the tests' own"));
+        outlet.put(exchange());
+        drop(outlet);
+        let end = teller.run(&inlet);
+        assert_eq!(paper.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert!(end.summary.contains("faults in authtap itself"), "{}", end.summary);
+        assert!(!end.is_complete);
+    }
+
+    #[test]
+    fn a_fault_in_joining_leaves_the_requests_to_come() {
+        let mut paths = (1, Paths::new(1));
+        let lost: Vec<Request> = guarded_paths(&mut paths, |_| panic!("a fault of the tests' own"));
+        assert!(lost.is_empty());
+        assert_eq!(guarded_paths(&mut paths, |paths| paths.add(exchange(), Instant::now())).len(), 1);
     }
 }

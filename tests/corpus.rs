@@ -95,7 +95,12 @@ fn tell(view: &View<'_>, found: &Diagnosis, hops: &[&HopReport]) -> Told {
         diagnosis: found.clone(),
         record: String::from_utf8(record).expect("a record is UTF-8"),
         console: text,
-        summary: summary.text(Duration::from_secs(61), &Lost { exchanges: 3, distrusted_hop_headers: 2 }, 4, 5),
+        summary: summary.text(
+            Duration::from_secs(61),
+            &Lost { exchanges: 3, distrusted_hop_headers: 2, faults: 1 },
+            4,
+            5,
+        ),
         secrets: BTreeSet::new(),
         expected: None,
         method: view.method().to_vec(),

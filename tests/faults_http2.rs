@@ -503,3 +503,31 @@ fn floods_of_an_upstream_are_held_back() {
         assert_serves(&tap);
     }
 }
+
+#[test]
+fn on_sigterm_a_client_is_told_and_what_runs_may_finish() {
+    let (tell, told) = channel();
+    let (go, may_go) = channel::<()>();
+    let (tell, may_go) = (Mutex::new(tell), Mutex::new(may_go));
+    let tap = h2c(upstream(move |mut stream| {
+        greet(&mut stream, &[]);
+        while let Some(id) = next_request(&mut stream) {
+            tell.lock().unwrap().send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+            let whole = [frames::answer(id, "200", 0), frame(DATA, END_STREAM, id, b"served")].concat();
+            let _ = stream.write_all(&whole);
+        }
+    }));
+    let mut client = RawClient::connect(tap.addr(), &[]);
+    client.send(&get(1, "/"));
+    told.recv_timeout(DEADLINE).unwrap();
+    tap.signal("TERM");
+    assert_eq!(client.read_until(GOAWAY).code(), 0);
+    go.send(()).unwrap();
+    assert_eq!(client.read_body(1), 6);
+    // A client that says good-bye as well does not have to be waited for.
+    drop(client);
+    let stopped = tap.wait();
+    assert_eq!(stopped.code, Some(0), "{stopped:#?}");
+    assert_outcome(&stopped.records[0], "complete");
+}

@@ -36,7 +36,9 @@ fn as_a_user(options: &[&str]) -> (Process, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = dir.path().join("authtap");
-    fs::copy(env!("CARGO_BIN_EXE_authtap"), &program).unwrap();
+    // By a process of its own: a file that is open for writing here could be so in a child of another test, and can't be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_authtap")).arg(&program).status().unwrap();
+    assert!(copied.success());
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = match is_root {
         true => {

@@ -179,7 +179,8 @@ fn a_port_in_use_names_its_holder_and_what_to_do() {
 #[test]
 fn a_port_of_another_tap_is_in_use_too() {
     let origin = Origin::reply("").may_be_unused();
-    let tap = Tap::start(&origin.url());
+    // Whose sockets nobody but root could look at otherwise.
+    let tap = Tap::start_with(&origin.url(), &["--allow-core"]);
     let output = fails_to_start(&[&format!("{}=http://127.0.0.1:1", tap.addr())]);
     assert_refuses(&output, 1, &["already in use", "authtap (pid "]);
 }

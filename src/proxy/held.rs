@@ -4,7 +4,7 @@ use crate::wire::edit::LineRemover;
 
 /// What is held of a head in one direction. A head that is too large to be held passes as it comes, but for the lines that
 /// have to be taken off in any case.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Held {
     bytes: Vec<u8>,
     remover: Option<LineRemover>,
@@ -34,6 +34,17 @@ impl Held {
             Some(name) => self.remover.get_or_insert_with(|| LineRemover::new(name)).feed(&held, out),
             None => out.extend_from_slice(&held),
         }
+    }
+
+    /// All that is held, with `more` behind it; nothing where nothing is.
+    pub(super) fn release(&mut self, more: &[u8]) -> Option<Vec<u8>> {
+        if self.bytes.is_empty() && self.remover.is_none() {
+            return None;
+        }
+        let mut out = Vec::new();
+        self.end(&mut out);
+        out.append(&mut self.take(more));
+        Some(out)
     }
 
     /// Says that the head has come to its end; gives how many lines were taken off.

@@ -27,6 +27,7 @@ use super::stream::{Rewound, Stream};
 use super::upstream::Connected;
 use super::{ListeningTap, host_edit};
 use crate::exchange::{self, Failure, Outcome, Step, UpstreamSide, Version};
+use crate::panics;
 use crate::wire::RawHead;
 
 type AnswerBody = UnsyncBoxBody<Bytes, hyper::Error>;
@@ -188,6 +189,10 @@ impl Requests {
     }
 
     fn begin(&self, parts: &http::request::Parts) -> Shared {
+        Shared::new(panics::guarded(|| self.recording(parts)), self.open.clone())
+    }
+
+    fn recording(&self, parts: &http::request::Parts) -> Recording {
         let target = parts.uri.path_and_query().map_or("*", |target| target.as_str());
         let start_line = format!("{} {target} HTTP/2", parts.method);
         let fields = parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
@@ -209,7 +214,7 @@ impl Requests {
             recording.connected_in(took);
         }
         recording.otherwise(Outcome::ClientGone);
-        Shared::new(recording, self.open.clone())
+        recording
     }
 
     /// `:authority` stands for the Host field, so it is set where that would be.

@@ -19,6 +19,8 @@ mod relay;
 mod reply;
 mod seldom;
 mod stream;
+#[cfg(test)]
+mod test_connection;
 mod upstream;
 
 use std::io;

@@ -12,6 +12,7 @@ use super::host_edit;
 use super::recorder::{Began, Connection, Pipeline, Recording};
 use crate::config::SetHost;
 use crate::exchange::{Direction, Edit, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
+use crate::panics;
 use crate::wire::edit::HeadEditor;
 use crate::wire::framer::Answers;
 use crate::wire::{Framer, Lost, RawHead, Step};
@@ -50,6 +51,8 @@ pub(super) struct Observer {
     client_left: bool,
     /// Why the upstream's answer can't go on to the client.
     refusal: Option<Failure>,
+    /// Whether a fault in the program ended the recording of this connection. Its bytes go on.
+    is_broken: bool,
 }
 
 impl Observer {
@@ -79,6 +82,7 @@ impl Observer {
             upstream_ended: false,
             client_left: false,
             refusal: None,
+            is_broken: false,
         }
     }
 
@@ -90,6 +94,35 @@ impl Observer {
 
     /// Shows bytes from the client; empty when it ends.
     pub(super) fn request_bytes(&mut self, bytes: &[u8]) -> Pass {
+        self.guarded_request(bytes, |observer| observer.observe_request(bytes))
+    }
+
+    fn guarded_request(&mut self, bytes: &[u8], observe: impl FnOnce(&mut Self) -> Pass) -> Pass {
+        if self.is_broken {
+            return behind_what_was_held(&mut self.held, bytes);
+        }
+        let held = self.held.clone();
+        match panics::guarded(|| observe(self)) {
+            Some(pass) => pass,
+            None => {
+                self.held = held;
+                self.break_off();
+                behind_what_was_held(&mut self.held, bytes)
+            }
+        }
+    }
+
+    /// A fault must not stop traffic: from here on the connection is just relayed.
+    fn break_off(&mut self) {
+        self.is_broken = true;
+        self.requests.stop();
+        self.responses.stop();
+        let mut pipeline = std::mem::replace(&mut self.pipeline, Pipeline::new());
+        panics::guarded(move || pipeline.end(&Outcome::Unfollowed));
+        tracing::error!("the recording of a connection broke; its bytes go on, and are not recorded");
+    }
+
+    fn observe_request(&mut self, bytes: &[u8]) -> Pass {
         if bytes.is_empty() {
             return Pass::Instead(self.request_end());
         }
@@ -286,6 +319,25 @@ impl Observer {
 
     /// Shows bytes from the upstream; empty when it ends.
     pub(super) fn response_bytes(&mut self, bytes: &[u8]) -> Pass {
+        self.guarded_response(bytes, |observer| observer.observe_response(bytes))
+    }
+
+    fn guarded_response(&mut self, bytes: &[u8], observe: impl FnOnce(&mut Self) -> Pass) -> Pass {
+        if self.is_broken {
+            return behind_what_was_held(&mut self.held_answer, bytes);
+        }
+        let held = self.held_answer.clone();
+        match panics::guarded(|| observe(self)) {
+            Some(pass) => pass,
+            None => {
+                self.held_answer = held;
+                self.break_off();
+                behind_what_was_held(&mut self.held_answer, bytes)
+            }
+        }
+    }
+
+    fn observe_response(&mut self, bytes: &[u8]) -> Pass {
         if bytes.is_empty() {
             return self.response_end();
         }
@@ -567,3 +619,12 @@ impl Observer {
         }
     }
 }
+
+/// Bytes that nobody looks at any more, behind those that were held before.
+fn behind_what_was_held(held: &mut Held, bytes: &[u8]) -> Pass {
+    held.release(bytes).map_or(Pass::AsTheyAre, Pass::Instead)
+}
+
+#[cfg(test)]
+#[path = "observer_tests.rs"]
+mod tests;

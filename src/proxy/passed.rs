@@ -12,6 +12,7 @@ use hyper::http::HeaderMap;
 use super::hyper_error::failure_of;
 use super::recorder::Recording;
 use crate::exchange::Outcome;
+use crate::panics;
 use crate::wire::RawHead;
 
 /// A recording that both bodies of an exchange report to.
@@ -27,17 +28,20 @@ struct SharedRecording {
 }
 
 impl Shared {
-    /// `open` is held until both bodies are gone.
-    pub(super) fn new(recording: Recording, open: Arc<()>) -> Self {
-        let recording = Mutex::new(Some(recording));
+    /// `open` is held until both bodies are gone. Without a recording they pass all the same.
+    pub(super) fn new(recording: Option<Recording>, open: Arc<()>) -> Self {
+        let recording = Mutex::new(recording);
         Shared(Arc::new(SharedRecording { _open: open, recording, request_done: OnceLock::new() }))
     }
 
     pub(super) fn with(&self, act: impl FnOnce(&mut Recording)) {
         if let Ok(mut guard) = self.0.recording.lock()
             && let Some(recording) = guard.as_mut()
+            && panics::guarded(|| act(recording)).is_none()
         {
-            act(recording);
+            // A fault must not reset a stream: what is known is told, and the rest passes unrecorded.
+            recording.otherwise(Outcome::Unfollowed);
+            *guard = None;
         }
     }
 
@@ -171,4 +175,31 @@ impl<B> Drop for Passed<B> {
 /// The fields of a map as bytes, equal names in their order.
 pub(super) fn fields(map: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorder::Began;
+    use super::super::test_connection::{connection, exchanges};
+    use super::*;
+    use crate::exchange::{Request, UpstreamSide, Version};
+
+    #[test]
+    fn a_fault_in_a_recording_tells_of_its_exchange_what_is_known() {
+        let (connection, inlet) = connection();
+        let head = RawHead::from_fields("GET / HTTP/2", std::iter::empty());
+        let request =
+            Request { head, version: Version::Http2, authority: None, body: Default::default(), trailers: None };
+        let side = UpstreamSide { addr: None, connection: None, reused: false, tls: None };
+        let recording = Recording::begin(connection, side, request, Began::now());
+        let shared = Shared::new(Some(recording), Arc::new(()));
+        shared.with(|_| panic!("a fault of the tests' own"));
+        let told = exchanges(&inlet);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].outcome, Outcome::Unfollowed);
+        // What still passes finds nothing to be told to, and that is all.
+        shared.with(|_| panic!("there is no recording any more"));
+        shared.settle();
+        assert!(exchanges(&inlet).is_empty());
+    }
 }

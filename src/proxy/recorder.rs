@@ -13,6 +13,7 @@ use crate::exchange::{
     Body, Capture, ClientSide, Direction, Edit, Exchange, OnPath, Outcome, Request, Response, Tap, Timing, Unfollowed,
     UpstreamSide, Version, payload,
 };
+use crate::panics;
 use crate::queue::Outlet;
 use crate::wire::{Lost, RawHead};
 
@@ -296,7 +297,8 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.send();
+        // Within a fault that is on its way up, a second one would end the program.
+        panics::guarded(|| self.send());
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Lost {
     pub exchanges: u64,
     /// Hop headers that were not believed.
     pub distrusted_hop_headers: u64,
+    /// Faults in the program that were caught.
+    pub faults: u64,
 }
 
 /// What the end of a run has to say.
@@ -116,7 +118,7 @@ impl Sinks {
         }
         let lost_lines = self.stdout.finish();
         let summary = self.summary.text(ran, lost, lost_records, lost_lines);
-        End { summary, lost_records, is_complete: lost_records + lost_lines + lost.exchanges == 0 }
+        End { summary, lost_records, is_complete: lost_records + lost_lines + lost.exchanges + lost.faults == 0 }
     }
 }
 

@@ -372,4 +372,27 @@ mod tests {
         }
         assert_eq!(output.finish(), lost);
     }
+
+    /// A place whose writing is at fault itself.
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("a fault of the tests' own")
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_fault_in_a_writer_is_a_loss_and_nothing_else() {
+        let mut output = Output::start("a broken place".to_owned(), Broken).unwrap();
+        for _ in 0..3 {
+            output.put(b"line\n");
+            output.flush();
+        }
+        assert_eq!(output.finish(), 3);
+    }
 }

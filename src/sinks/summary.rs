@@ -103,6 +103,13 @@ impl Summary {
             let dropped = lost.exchanges;
             let _ = writeln!(text, "  ! {dropped} exchanges were not looked at: the queue was full");
         }
+        if lost.faults > 0 {
+            let _ = writeln!(
+                text,
+                "  ! {} faults in authtap itself, see stderr: findings or records are missing",
+                lost.faults
+            );
+        }
         if lost_records > 0 {
             let _ = writeln!(text, "  ! {lost_records} records could not be written");
         }

@@ -108,6 +108,7 @@ impl<'a> HeadEditor<'a> {
 /// Takes every line of one name out of a head that is too large to be held, as its bytes pass.
 ///
 /// What it keeps back is no longer than the name and the white space behind it.
+#[derive(Clone)]
 pub struct LineRemover {
     name: Vec<u8>,
     state: Removing,

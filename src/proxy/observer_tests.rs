@@ -1,0 +1,59 @@
+use super::super::test_connection::{connection, exchanges};
+use super::*;
+use crate::queue::Inlet;
+
+/// An observer that sets the Host field, and so holds heads that are not complete.
+fn observer() -> (Observer, Inlet) {
+    let (connection, inlet) = connection();
+    let host = SetHost { to: "b".to_owned(), why: "a test" };
+    (Observer::new(connection, Some(Arc::new(host)), None, 64 * 1024), inlet)
+}
+
+/// What goes on of `bytes`.
+fn passed(pass: Pass, bytes: &[u8]) -> Vec<u8> {
+    match pass {
+        Pass::AsTheyAre => bytes.to_vec(),
+        Pass::Instead(other) => other,
+        Pass::Stop => panic!("stopped"),
+    }
+}
+
+fn broken(_: &mut Observer) -> Pass {
+    panic!("a fault of the tests' own")
+}
+
+#[test]
+fn a_fault_within_a_head_loses_no_byte_of_it() {
+    let (mut observer, inlet) = observer();
+    let mut out = passed(observer.request_bytes(b"GET / HT"), b"GET / HT");
+    assert!(out.is_empty(), "a head is held until it is complete");
+    let caught = panics::caught();
+    out.extend(passed(observer.guarded_request(b"TP/1.1\r\n", broken), b"TP/1.1\r\n"));
+    assert!(panics::caught() > caught);
+    for rest in [&b"Host: a\r\n"[..], b"\r\n", b"GET /2 HTTP/1.1\r\n\r\n"] {
+        out.extend(passed(observer.request_bytes(rest), rest));
+    }
+    assert_eq!(out, b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
+    let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+    assert_eq!(passed(observer.response_bytes(answer), answer), answer);
+    assert!(!observer.is_idle() && !observer.is_full() && !observer.can_refuse());
+    observer.end(&Outcome::ClientGone);
+    assert_eq!(exchanges(&inlet).len(), 0);
+}
+
+#[test]
+fn a_fault_within_an_answer_tells_of_its_exchange_what_is_known() {
+    let (mut observer, inlet) = observer();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(passed(observer.request_bytes(request), request), b"GET / HTTP/1.1\r\nHost: b\r\n\r\n");
+    let answer = b"HTTP/1.1 401 No\r\n\r\n";
+    assert_eq!(passed(observer.guarded_response(answer, broken), answer), answer);
+    let told = exchanges(&inlet);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].outcome, Outcome::Unfollowed);
+    // The connection goes on.
+    assert_eq!(passed(observer.request_bytes(request), request), request);
+    assert_eq!(passed(observer.response_bytes(b""), b""), b"");
+    observer.end(&Outcome::ClientGone);
+    assert_eq!(exchanges(&inlet).len(), 0);
+}
