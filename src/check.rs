@@ -110,14 +110,18 @@ impl Checked {
         let text = String::from_utf8_lossy(&bytes);
         match har::read(&text) {
             Some(archive) => self.archive(path, &archive),
-            None => self.records(path, &text)?,
+            None => self.recording(path, &text)?,
         }
         Ok(())
     }
 
     fn archive(&mut self, path: &Path, archive: &Archive) {
         let creator = if archive.creator.is_empty() { "nobody who says so" } else { &archive.creator };
-        self.headline(path, archive.exchanges.len(), &format!("written by {creator}"));
+        let count = archive.exchanges.len() + archive.records.len();
+        self.headline(path, count, &format!("written by {creator}"));
+        let lines = archive.records.iter().enumerate().map(|(number, line)| (number + 1, line.as_str()));
+        let (reads, mut faults) = read_records("record", lines);
+        self.records(&reads, &mut faults);
         if let Some(why) = archive.sanitised {
             self.note(&format!(
                 "This archive was sanitised: {why}. That a header is not there proves nothing here; challenges, statuses and \
@@ -144,18 +148,13 @@ impl Checked {
                 self.text.push_str(&String::from_utf8_lossy(&record.to_line()));
             }
         }
-        self.keep_faults(path, archive.faults.iter().map(String::as_str));
+        faults.extend(archive.faults.iter().cloned());
+        self.keep_faults(path, faults.iter().map(String::as_str));
     }
 
-    fn records(&mut self, path: &Path, text: &str) -> Result<(), Error> {
-        let mut faults = Vec::new();
-        let mut reads: Vec<(Read, &str)> = Vec::new();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            match Read::of_line(line.trim()) {
-                Ok(read) => reads.push((read, line.trim())),
-                Err(why) => faults.push(format!("line {}: {why}", number + 1)),
-            }
-        }
+    fn recording(&mut self, path: &Path, text: &str) -> Result<(), Error> {
+        let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+        let (reads, mut faults) = read_records("line", lines.filter(|(_, line)| !line.is_empty()));
         if reads.is_empty() {
             let why = faults.into_iter().next().unwrap_or_else(|| "it is empty".to_owned());
             return Err(Error::run(format!(
@@ -165,9 +164,16 @@ impl Checked {
             .advice("a HAR file of a browser's developer tools, or what --record wrote"));
         }
         self.headline(path, reads.len(), "recorded by authtap");
+        self.records(&reads, &mut faults);
+        self.keep_faults(path, faults.iter().map(String::as_str));
+        Ok(())
+    }
+
+    /// Tells of records with the diagnosis that they carry.
+    fn records(&mut self, reads: &[(Read, &str)], faults: &mut Vec<String>) {
         let ids: HashSet<&str> = reads.iter().map(|(read, _)| read.id.as_str()).collect();
         let mut told: HashSet<(&str, &str)> = HashSet::new();
-        for (read, line) in &reads {
+        for (read, line) in reads {
             if self.format == LogFormat::Json {
                 self.text.push_str(line);
                 self.text.push('\n');
@@ -185,8 +191,6 @@ impl Checked {
                 self.tell(&Shown::of_record(read), &findings);
             }
         }
-        self.keep_faults(path, faults.iter().map(String::as_str));
-        Ok(())
     }
 
     fn seen_at(&mut self, time: Timestamp) {
@@ -241,6 +245,18 @@ impl Checked {
             self.text.push_str(&self.summary.text(span, &Lost::default(), 0, 0));
         }
     }
+}
+
+/// The records of numbered lines, and what could not be read. `part` is what such a line is called.
+fn read_records<'t>(part: &str, lines: impl Iterator<Item = (usize, &'t str)>) -> (Vec<(Read, &'t str)>, Vec<String>) {
+    let (mut reads, mut faults) = (Vec::new(), Vec::new());
+    for (number, line) in lines {
+        match Read::of_line(line) {
+            Ok(read) => reads.push((read, line)),
+            Err(why) => faults.push(format!("{part} {number}: {why}")),
+        }
+    }
+    (reads, faults)
 }
 
 /// A finding as it was recorded; `None` where its rule is not known here.

@@ -56,6 +56,8 @@ pub enum Command {
     Check(CheckOptions),
     /// Say what the hop between two taps changed, from two recordings of the same traffic
     Compare(CompareOptions),
+    /// Make an HTTP Archive (HAR 1.2) of what --record wrote
+    Har(HarOptions),
     /// Say what a rule means, why it happens and how to fix it, with a bad and a good exchange
     Explain {
         /// The rule's name, as the log gives it
@@ -152,6 +154,18 @@ pub struct CompareOptions {
     /// How to print it
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub format: LogFormat,
+}
+
+/// What is made an archive of.
+#[derive(Args, Debug)]
+pub struct HarOptions {
+    /// Recordings
+    #[arg(value_name = "RECORDING", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Write it to this file [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// From which severity on a finding counts as a failure.
@@ -280,6 +294,10 @@ pub struct RunOptions {
     /// Write a record of every exchange to this file, as JSON lines
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub record: Option<PathBuf>,
+
+    /// Write every exchange to this HTTP Archive (HAR 1.2) as well, which is whole at any moment
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub har: Option<PathBuf>,
 
     /// What stdout gets: a log for people, or the record as JSON lines
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, help_heading = "Output")]

@@ -25,6 +25,8 @@ pub struct Config {
     pub logs_tls_keys: bool,
     /// Where records go, beside the log.
     pub record: Option<PathBuf>,
+    /// The HTTP Archive that records go to as well.
+    pub har: Option<PathBuf>,
     /// What stdout gets.
     pub log_format: LogFormat,
     /// Where health is asked for.
@@ -444,6 +446,9 @@ impl Config {
         if options.insecure.is_on() && options.cacert.is_some() {
             return Err(Error::usage("--insecure and --cacert contradict each other").advice("leave --insecure out"));
         }
+        if options.har.is_some() && options.har == options.record {
+            return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
+        }
         let arguments = options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?;
         let needs_tls = arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);
         // Files that were named are read even where no upstream needs them: a wrong path is a mistake all the same.
@@ -493,6 +498,7 @@ impl Config {
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
                 .clamp(1, 256),
             record: options.record,
+            har: options.har,
             log_format: options.log_format,
             admin: options.admin,
             drain: options.drain.get(),

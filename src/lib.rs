@@ -34,7 +34,7 @@
 //! | `process` | std, rustix | everything of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
-//! `run`, `teller`, `check` and `compare` join them; `tests/layering.rs` holds everybody to the table.
+//! `run`, `teller`, `check`, `compare` and `export` join them; `tests/layering.rs` holds everybody to the table.
 
 pub mod admin;
 pub mod auth;
@@ -47,6 +47,7 @@ pub mod diagnose;
 pub mod error;
 pub mod exchange;
 pub mod explain;
+pub mod export;
 pub mod hops;
 pub mod keys;
 pub mod layers;

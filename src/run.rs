@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -54,11 +54,12 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let keys = Keys::start(&config.given)?;
     let redactor = redactor(&config)?;
     let hops = hops(&config)?.map(Arc::new);
-    let record = match &config.record {
-        Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
-        None => None,
+    let open = |option: &str, path: &Option<PathBuf>, open: fn(&Path) -> io::Result<Output>| {
+        path.as_ref().map(|path| open(path).map_err(|error| cannot_write(option, path, &error))).transpose()
     };
-    let reopening = record.as_ref().map(Output::reopening);
+    let record = open("--record", &config.record, Output::to_file)?;
+    let archive = open("--har", &config.har, Output::to_archive)?;
+    let reopenings: Vec<Reopening> = [&record, &archive].into_iter().flatten().map(Output::reopening).collect();
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
         eprintln!("authtap: health on http://{addr}/healthz and /readyz");
         listeners
@@ -89,9 +90,9 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, (record, keys))?;
+    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, Files { record, archive }, keys)?;
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
-    runtime.block_on(until_told(&config, &workers, admin_listener, reopening.as_ref(), signals));
+    runtime.block_on(until_told(&config, &workers, admin_listener, &reopenings, signals));
     workers.stop();
     let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
     Ok(report(&config, &end))
@@ -131,9 +132,12 @@ fn no_random_bytes(error: &getrandom::Error) -> Error {
     Error::run(format!("cannot get random bytes for a key: {error}"))
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    Error::run(format!("--record: cannot write {}: {error}", path.display()))
-        .advice("check that the folder is there and may be written to")
+fn cannot_write(option: &str, path: &Path, error: &io::Error) -> Error {
+    let advice = match error.kind() {
+        io::ErrorKind::InvalidData => "give it another name, or move away what is there",
+        _ => "check that the folder is there and may be written to",
+    };
+    Error::run(format!("{option}: cannot write {}: {error}", path.display())).advice(advice)
 }
 
 fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<TcpListener>), Error> {
@@ -186,12 +190,19 @@ fn skips_verification(config: &Config) -> bool {
     config.taps.iter().any(|tap| tap.client_tls.as_ref().is_some_and(|tls| !tls.verifies))
 }
 
+/// The files that records go to.
+struct Files {
+    record: Option<Output>,
+    archive: Option<Output>,
+}
+
 fn start_diagnosis(
     config: &Config,
     (inlet, losses): (Inlet, Losses),
     redactor: Redactor,
     hops: Option<Arc<Hops>>,
-    (record, keys): (Option<Output>, Option<Keys>),
+    files: Files,
+    keys: Option<Keys>,
 ) -> Result<JoinHandle<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
     let log = match config.log_format {
@@ -199,7 +210,7 @@ fn start_diagnosis(
         LogFormat::Json => Log::Json,
     };
     let stdout = Output::to_stdout().map_err(|error| cannot("the log", error))?;
-    let sinks = Sinks::new(log, stdout, record);
+    let sinks = Sinks::new(log, stdout, files.record).archiving(files.archive);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
@@ -255,11 +266,9 @@ impl Signals {
     }
 }
 
-/// Opens the record anew, so that it may be moved away, and reads the listeners' certificate again.
-fn reload(config: &Config, record: Option<&Reopening>) {
-    if let Some(record) = record {
-        record.ask();
-    }
+/// Opens the files anew, so that they may be moved away, and reads the listeners' certificate again.
+fn reload(config: &Config, files: &[Reopening]) {
+    files.iter().for_each(Reopening::ask);
     let Some(files) = &config.server_files else { return };
     match tls::renewed(files) {
         Ok(renewed) => {
@@ -277,7 +286,7 @@ async fn until_told(
     config: &Config,
     workers: &Workers,
     admin_listener: Option<Vec<TcpListener>>,
-    record: Option<&Reopening>,
+    files: &[Reopening],
     mut signals: Signals,
 ) {
     let admin = Admin::new();
@@ -288,7 +297,7 @@ async fn until_told(
     let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
     loop {
         tokio::select! {
-            ends = signals.next() => if ends { break } else { reload(config, record) },
+            ends = signals.next() => if ends { break } else { reload(config, files) },
             _ = reminder.tick() => {
                 if skips_verification(config) {
                     eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
@@ -321,9 +330,10 @@ fn report(config: &Config, end: &End) -> u8 {
     if config.log_format == LogFormat::Json {
         let _ = stderr.write_all(end.summary.as_bytes());
     }
-    if let Some(path) = &config.record {
+    for (path, lost) in [(&config.record, end.lost_records), (&config.har, end.lost_entries)] {
+        let Some(path) = path else { continue };
         let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
-        let saved = if end.lost_records > 0 { "Saved in part" } else { "Saved" };
+        let saved = if lost > 0 { "Saved in part" } else { "Saved" };
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
     }
     if end.is_complete { error::FINE } else { error::INCOMPLETE }

@@ -93,6 +93,7 @@ fn help_and_version_go_to_stdout() {
         "--tls-cert",
         "--tls-key",
         "--record",
+        "--har",
         "--log-format",
         "--show ",
         "--show-secrets",

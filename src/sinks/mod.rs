@@ -2,6 +2,7 @@
 //!
 //! One thread owns all of it. Findings are data that come from the rules; nothing here judges.
 
+mod archive;
 pub mod console;
 pub mod escape;
 pub mod output;
@@ -36,6 +37,7 @@ pub struct Sinks {
     log: Log,
     stdout: Output,
     record: Option<Output>,
+    archive: Option<Output>,
     summary: Summary,
     count: u64,
 }
@@ -55,6 +57,8 @@ pub struct End {
     pub summary: String,
     /// Records that could not be written to their file.
     pub lost_records: u64,
+    /// Records that could not be written to the archive.
+    pub lost_entries: u64,
     /// Whether every exchange was looked at and every line written.
     pub is_complete: bool,
 }
@@ -62,7 +66,13 @@ pub struct End {
 impl Sinks {
     /// Sinks that write the log to `stdout`, and records to `record`.
     pub fn new(log: Log, stdout: Output, record: Option<Output>) -> Self {
-        Sinks { log, stdout, record, summary: Summary::default(), count: 0 }
+        Sinks { log, stdout, record, archive: None, summary: Summary::default(), count: 0 }
+    }
+
+    /// Writes records to an archive as well.
+    pub fn archiving(mut self, archive: Option<Output>) -> Self {
+        self.archive = archive;
+        self
     }
 
     /// Tells of a request that one tap saw or several. `told` says which of its exchanges were told before, alone.
@@ -72,13 +82,13 @@ impl Sinks {
         self.count += 1;
         let shown = Shown::of(outermost);
         self.summary.add(&shown, &diagnosis.whole.findings);
-        let wants_record = self.record.is_some() || matches!(self.log, Log::Json);
+        let wants_record = self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json);
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
                 let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
-                if let Some(record) = &mut self.record {
-                    record.put(&line);
+                for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
+                    file.put(&line);
                 }
                 if matches!(self.log, Log::Json) {
                     self.stdout.put(&line);
@@ -98,8 +108,8 @@ impl Sinks {
             self.stdout.put(text.as_bytes());
         }
         self.stdout.flush();
-        if let Some(record) = &mut self.record {
-            record.flush();
+        for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
+            file.flush();
         }
     }
 
@@ -110,13 +120,15 @@ impl Sinks {
             self.stdout.put(text.as_bytes());
         }
         let lost_records = self.record.map_or(0, Output::finish);
+        let lost_entries = self.archive.map_or(0, Output::finish);
+        let unwritten = lost_records + lost_entries;
         let is_text = matches!(self.log, Log::Text(_));
         if is_text {
-            self.stdout.put(self.summary.text(ran, lost, lost_records, self.stdout.lost()).as_bytes());
+            self.stdout.put(self.summary.text(ran, lost, unwritten, self.stdout.lost()).as_bytes());
         }
         let lost_lines = self.stdout.finish();
-        let summary = self.summary.text(ran, lost, lost_records, lost_lines);
-        End { summary, lost_records, is_complete: lost_records + lost_lines + lost.exchanges == 0 }
+        let summary = self.summary.text(ran, lost, unwritten, lost_lines);
+        End { summary, lost_records, lost_entries, is_complete: unwritten + lost_lines + lost.exchanges == 0 }
     }
 }
 
