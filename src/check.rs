@@ -88,11 +88,12 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
 
 /// Whether the worst that was found is as bad as what the user calls a failure.
 pub(crate) fn fails(fail_on: Option<FailOn>, worst: Option<Severity>) -> bool {
-    let least = fail_on.map(|least| match least {
-        FailOn::Error => Severity::Error,
-        FailOn::Warning => Severity::Warning,
-        FailOn::Info => Severity::Info,
-    });
+    let least = match fail_on.unwrap_or(FailOn::Never) {
+        FailOn::Error => Some(Severity::Error),
+        FailOn::Warning => Some(Severity::Warning),
+        FailOn::Info => Some(Severity::Info),
+        FailOn::Never => None,
+    };
     least.is_some_and(|least| worst.is_some_and(|worst| worst >= least))
 }
 

@@ -1,5 +1,6 @@
 //! The command line; the comments of its structs are the help text.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ Examples:
   authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
   authtap edge@:8080=http://gateway:80 app@:9090=http://app:3000     a path: the gateway between two taps
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
+  authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
@@ -45,7 +47,10 @@ AUTHTAP_TAPS) or in a TOML file (--config). Flags win over the environment, and 
 RUST_LOG sets what the program says about itself on stderr.
 
 Exit codes: 0 fine, 1 could not run, 2 wrong usage, 3 findings at or above --fail-on, 4 some exchanges were not
-recorded, or could not be read.";
+recorded, or could not be read. With a command behind --, the command's own code where that is not 0.";
+
+/// The variable in which a command behind `--` finds the first tap's URL; with `_` and a tap's name behind it, that one's.
+pub const URL_VARIABLE: &str = "AUTHTAP_URL";
 
 /// Commands beside running the proxy.
 #[derive(Subcommand, Debug)]
@@ -177,6 +182,8 @@ pub enum FailOn {
     Warning,
     /// All that is found
     Info,
+    /// Nothing
+    Never,
 }
 
 /// How rules are printed.
@@ -196,6 +203,13 @@ pub struct RunOptions {
     /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT
     #[arg(value_name = "TAP")]
     pub taps: Vec<String>,
+
+    /// Run this command while the taps listen, and end with it
+    ///
+    /// It finds the first tap's URL in AUTHTAP_URL, and each tap's in AUTHTAP_URL_NAME. An argument that begins with {} gets the
+    /// first tap's URL in its place. The log goes to stderr, so that stdout is the command's own; signals are passed on to it.
+    #[arg(value_name = "COMMAND ARGS", last = true)]
+    pub client: Vec<OsString>,
 
     /// Read options from a TOML file
     #[arg(long, value_name = "FILE")]
@@ -302,6 +316,10 @@ pub struct RunOptions {
     /// What stdout gets: a log for people, or the record as JSON lines
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, help_heading = "Output")]
     pub log_format: LogFormat,
+
+    /// Exit with 3 where a finding is as bad as this [default: error with a command behind --, else never]
+    #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
+    pub fail_on: Option<FailOn>,
 
     /// Bytes of each head that are recorded; larger heads go on all the same
     #[arg(long, value_name = "SIZE", default_value = "64KiB", help_heading = "Output")]

@@ -1,12 +1,13 @@
 //! What the program was asked to do, read and checked in full before any port is bound.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cli::{GivenOptions, LogFormat, Peers, RunOptions};
+use crate::cli::{FailOn, GivenOptions, LogFormat, Peers, RunOptions};
 use crate::error::Error;
 use crate::tls;
 use zeroize::Zeroizing;
@@ -29,6 +30,10 @@ pub struct Config {
     pub har: Option<PathBuf>,
     /// What stdout gets.
     pub log_format: LogFormat,
+    /// The command that runs while the taps listen; empty where there is none.
+    pub command: Vec<OsString>,
+    /// From which severity on a finding counts as a failure.
+    pub fail_on: FailOn,
     /// Where health is asked for.
     pub admin: Option<SocketAddr>,
     /// How long running exchanges may take after SIGTERM.
@@ -500,6 +505,8 @@ impl Config {
             record: options.record,
             har: options.har,
             log_format: options.log_format,
+            fail_on: options.fail_on.unwrap_or(if options.client.is_empty() { FailOn::Never } else { FailOn::Error }),
+            command: options.client,
             admin: options.admin,
             drain: options.drain.get(),
             shown: options.show,

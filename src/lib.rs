@@ -30,6 +30,7 @@
 //! | `admin` | hyper, tokio | everything of ours |
 //! | `keys` | exchange, auth, config, tls, error, hyper, tokio, rustls, tracing | proxy, rules, memory, sinks, diagnose |
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
+//! | `command` | cli, error, tokio, rustix, tracing | everything else of ours |
 //! | `panics` | std | everything of ours |
 //! | `process` | std, rustix | everything of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
@@ -40,6 +41,7 @@ pub mod admin;
 pub mod auth;
 pub mod check;
 pub mod cli;
+pub mod command;
 pub mod compare;
 pub mod config;
 pub mod demo;

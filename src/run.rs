@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::Admin;
 use crate::auth::FingerprintKey;
+use crate::check::fails;
 use crate::cli::LogFormat;
+use crate::command::Command;
 use crate::config::Config;
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
@@ -42,6 +45,9 @@ const DESCRIPTORS_OF_THREAD: usize = 4;
 
 /// How often a draining program looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
+
+/// How long what a command left running is waited for without a word.
+const LEFTOVER: Duration = Duration::from_millis(500);
 
 /// Runs the proxy until it is told to stop. Gives the exit code.
 ///
@@ -91,11 +97,22 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     };
     banner(&config, &taps);
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, Files { record, archive }, keys)?;
+    let urls: Vec<(String, String)> =
+        taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
-    runtime.block_on(until_told(&config, &workers, admin_listener, &reopenings, signals));
+    let code = runtime.block_on(async {
+        let command = (!config.command.is_empty()).then(|| Command::start(&config.command, &urls)).transpose()?;
+        Ok(until_told(&config, &workers, admin_listener, &reopenings, (signals, command)).await)
+    });
     workers.stop();
     let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
-    Ok(report(&config, &end))
+    let ended = report(&config, &end);
+    code.map(|code| if code == error::FINE { ended } else { code })
+}
+
+/// The URL under which a client on this machine reaches a tap, which may listen on all addresses.
+fn reachable(url: &str) -> String {
+    url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 }
 
 /// Client connections for each tap that so many descriptors suffice for, of those that were asked for: each has one of its
@@ -205,12 +222,15 @@ fn start_diagnosis(
     keys: Option<Keys>,
 ) -> Result<JoinHandle<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
+    let owns_stdout = config.command.is_empty();
+    let coloured = if owns_stdout { console::is_coloured() } else { console::wants_colour(&io::stderr()) };
     let log = match config.log_format {
-        LogFormat::Text => Log::Text(Box::new(Console::new(console::is_coloured(), config.taps.len() > 1))),
+        LogFormat::Text => Log::Text(Box::new(Console::new(coloured, config.taps.len() > 1))),
         LogFormat::Json => Log::Json,
     };
-    let stdout = Output::to_stdout().map_err(|error| cannot("the log", error))?;
-    let sinks = Sinks::new(log, stdout, files.record).archiving(files.archive);
+    let lines = if owns_stdout { Output::to_stdout() } else { Output::to_stderr() };
+    let lines = lines.map_err(|error| cannot("the log", error))?;
+    let sinks = Sinks::new(log, lines, files.record).archiving(files.archive);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
@@ -250,19 +270,21 @@ impl Signals {
         })
     }
 
-    /// Waits for one, and says whether it ends the program.
-    async fn next(&mut self) -> bool {
+    /// Waits for one, and gives it where it ends the program.
+    async fn next(&mut self) -> Option<Number> {
         tokio::select! {
-            _ = self.terminate.recv() => true,
-            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => Some(Number::TERM),
+            _ = self.interrupt.recv() => Some(Number::INT),
             // The system sends it as well where the terminal is closed, and nobody is to forget a tap that goes on then.
-            _ = self.reload.recv() => self.had_terminal && !io::stderr().is_terminal(),
+            _ = self.reload.recv() => {
+                (self.had_terminal && !io::stderr().is_terminal()).then_some(Number::HUP)
+            }
         }
     }
 
     /// Waits for one that ends the program.
     async fn end(&mut self) {
-        while !self.next().await {}
+        while self.next().await.is_none() {}
     }
 }
 
@@ -281,35 +303,47 @@ fn reload(config: &Config, files: &[Reopening]) {
     }
 }
 
-/// Waits for a signal, then drains: no new connections, running exchanges may finish. A second signal ends at once.
+/// Waits for a signal, or for the end of the command, then drains: no new connections, running exchanges may finish. A second
+/// signal ends at once. While a command runs, signals are the command's. Gives its exit code.
 async fn until_told(
     config: &Config,
     workers: &Workers,
     admin_listener: Option<Vec<TcpListener>>,
     files: &[Reopening],
-    mut signals: Signals,
-) {
+    (mut signals, mut command): (Signals, Option<Command>),
+) -> u8 {
     let admin = Admin::new();
     for listener in admin_listener.into_iter().flatten() {
         tokio::spawn(admin.clone().serve(listener));
     }
     admin.set_ready(true);
     let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
-    loop {
+    let code = loop {
         tokio::select! {
-            ends = signals.next() => if ends { break } else { reload(config, files) },
+            told = signals.next() => match (told, &command) {
+                (None, _) => reload(config, files),
+                (Some(signal), Some(command)) => command.pass_on(signal),
+                (Some(_), None) => break error::FINE,
+            },
+            code = end_of(&mut command) => break code,
             _ = reminder.tick() => {
                 if skips_verification(config) {
                     eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
                 }
             }
         }
-    }
+    };
     admin.set_ready(false);
     workers.drain();
     let drained = async {
+        let began = tokio::time::Instant::now();
+        let mut is_told = command.is_none();
         while workers.open_connections() > 0 {
             tokio::time::sleep(DRAIN_STEP).await;
+            if !is_told && began.elapsed() > LEFTOVER {
+                is_told = true;
+                tracing::info!("the command has ended; what it left running has {:?} to finish", config.drain);
+            }
         }
     };
     tokio::select! {
@@ -320,6 +354,15 @@ async fn until_told(
             }
         }
         () = signals.end() => tracing::warn!("told to stop a second time: ending at once"),
+    }
+    code
+}
+
+/// Waits for the end of the command, for ever where there is none.
+async fn end_of(command: &mut Option<Command>) -> u8 {
+    match command {
+        Some(command) => command.end().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -335,6 +378,9 @@ fn report(config: &Config, end: &End) -> u8 {
         let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
         let saved = if lost > 0 { "Saved in part" } else { "Saved" };
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
+    }
+    if fails(Some(config.fail_on), end.worst) {
+        return error::FINDINGS;
     }
     if end.is_complete { error::FINE } else { error::INCOMPLETE }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::exchange::View;
 use crate::exchange::record::{self, FindingRecord, Record};
 use crate::hops::{Difference, HopReport, Told};
-use crate::rules::{Finding, RequestDiagnosis};
+use crate::rules::{Finding, RequestDiagnosis, Severity};
 
 use console::Console;
 pub(crate) use escape::printable;
@@ -40,6 +40,7 @@ pub struct Sinks {
     archive: Option<Output>,
     summary: Summary,
     count: u64,
+    worst: Option<Severity>,
 }
 
 /// What was lost before it came to the sinks, or was not believed.
@@ -59,6 +60,8 @@ pub struct End {
     pub lost_records: u64,
     /// Records that could not be written to the archive.
     pub lost_entries: u64,
+    /// How bad the worst was that was found.
+    pub worst: Option<Severity>,
     /// Whether every exchange was looked at and every line written.
     pub is_complete: bool,
 }
@@ -66,7 +69,7 @@ pub struct End {
 impl Sinks {
     /// Sinks that write the log to `stdout`, and records to `record`.
     pub fn new(log: Log, stdout: Output, record: Option<Output>) -> Self {
-        Sinks { log, stdout, record, archive: None, summary: Summary::default(), count: 0 }
+        Sinks { log, stdout, record, archive: None, summary: Summary::default(), count: 0, worst: None }
     }
 
     /// Writes records to an archive as well.
@@ -80,6 +83,7 @@ impl Sinks {
         let Some(outermost) = views.first() else { return };
         let fresh = || views.iter().zip(told).zip(&diagnosis.each).enumerate().filter(|(_, ((_, told), _))| !**told);
         self.count += 1;
+        self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
         let shown = Shown::of(outermost);
         self.summary.add(&shown, &diagnosis.whole.findings);
         let wants_record = self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json);
@@ -128,7 +132,8 @@ impl Sinks {
         }
         let lost_lines = self.stdout.finish();
         let summary = self.summary.text(ran, lost, unwritten, lost_lines);
-        End { summary, lost_records, lost_entries, is_complete: unwritten + lost_lines + lost.exchanges == 0 }
+        let worst = self.worst;
+        End { summary, lost_records, lost_entries, worst, is_complete: unwritten + lost_lines + lost.exchanges == 0 }
     }
 }
 

@@ -115,6 +115,14 @@ impl Output {
         Self::start("stdout".to_owned(), io::stdout())
     }
 
+    /// Lines to stderr, where stdout belongs to somebody else.
+    ///
+    /// # Errors
+    /// What the operating system says when a thread can't be started.
+    pub fn to_stderr() -> io::Result<Self> {
+        Self::start("stderr".to_owned(), io::stderr())
+    }
+
     /// Lines to anything.
     ///
     /// # Errors
