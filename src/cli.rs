@@ -355,7 +355,7 @@ pub struct RunOptions {
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub allow_core: Switch,
 
-    /// Answer /healthz and /readyz here, such as 127.0.0.1:9901
+    /// Answer /healthz, /readyz and /metrics here, such as 127.0.0.1:9901
     #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]
     pub admin: Option<SocketAddr>,
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use crate::process::{self, FILE_TOO_LARGE};
 use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses};
 use crate::sinks::console::{self, Console};
+use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
@@ -67,7 +68,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let archive = open("--har", &config.har, Output::to_archive)?;
     let reopenings: Vec<Reopening> = [&record, &archive].into_iter().flatten().map(Output::reopening).collect();
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
-        eprintln!("authtap: health on http://{addr}/healthz and /readyz");
+        eprintln!("authtap: health on http://{addr}/healthz and /readyz, metrics on /metrics");
         listeners
     });
     let bound = config
@@ -96,13 +97,23 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, Files { record, archive }, keys)?;
+    let names: Vec<String> = taps.iter().map(|(tap, _)| tap.name().to_owned()).collect();
+    let (metrics, counting) = metrics(&names);
+    // The diagnosis goes on as long as somebody holds a tap, and the admin listener is there to the last.
+    let served: Vec<Weak<ListeningTap>> = taps.iter().map(|(tap, _)| Arc::downgrade(tap)).collect();
+    let counted = losses.clone();
+    let admin = Admin::new(move || {
+        let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
+        metrics.text(open, counted.dropped())
+    });
+    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting) };
+    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
     let urls: Vec<(String, String)> =
         taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     let code = runtime.block_on(async {
         let command = (!config.command.is_empty()).then(|| Command::start(&config.command, &urls)).transpose()?;
-        Ok(until_told(&config, &workers, admin_listener, &reopenings, (signals, command)).await)
+        Ok(until_told(&config, &workers, (admin, admin_listener), &reopenings, (signals, command)).await)
     });
     workers.stop();
     let end = diagnosis.join().map_err(|_| Error::run("the diagnosis broke off"))?;
@@ -207,10 +218,11 @@ fn skips_verification(config: &Config) -> bool {
     config.taps.iter().any(|tap| tap.client_tls.as_ref().is_some_and(|tls| !tls.verifies))
 }
 
-/// The files that records go to.
+/// What hears of exchanges beside the log.
 struct Files {
     record: Option<Output>,
     archive: Option<Output>,
+    counting: Option<Counting>,
 }
 
 fn start_diagnosis(
@@ -230,7 +242,7 @@ fn start_diagnosis(
     };
     let lines = if owns_stdout { Output::to_stdout() } else { Output::to_stderr() };
     let lines = lines.map_err(|error| cannot("the log", error))?;
-    let sinks = Sinks::new(log, lines, files.record).archiving(files.archive);
+    let sinks = Sinks::new(log, lines, files.record).archiving(files.archive).counting(files.counting);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
@@ -308,11 +320,10 @@ fn reload(config: &Config, files: &[Reopening]) {
 async fn until_told(
     config: &Config,
     workers: &Workers,
-    admin_listener: Option<Vec<TcpListener>>,
+    (admin, admin_listener): (Arc<Admin>, Option<Vec<TcpListener>>),
     files: &[Reopening],
     (mut signals, mut command): (Signals, Option<Command>),
 ) -> u8 {
-    let admin = Admin::new();
     for listener in admin_listener.into_iter().flatten() {
         tokio::spawn(admin.clone().serve(listener));
     }

@@ -5,6 +5,7 @@
 mod archive;
 pub mod console;
 pub mod escape;
+pub mod metrics;
 pub mod output;
 pub mod shown;
 pub mod summary;
@@ -19,6 +20,7 @@ use crate::rules::{Finding, RequestDiagnosis, Severity};
 
 use console::Console;
 pub(crate) use escape::printable;
+use metrics::Counting;
 use output::Output;
 use shown::Shown;
 use summary::Summary;
@@ -38,6 +40,7 @@ pub struct Sinks {
     stdout: Output,
     record: Option<Output>,
     archive: Option<Output>,
+    counting: Option<Counting>,
     summary: Summary,
     count: u64,
     worst: Option<Severity>,
@@ -69,12 +72,18 @@ pub struct End {
 impl Sinks {
     /// Sinks that write the log to `stdout`, and records to `record`.
     pub fn new(log: Log, stdout: Output, record: Option<Output>) -> Self {
-        Sinks { log, stdout, record, archive: None, summary: Summary::default(), count: 0, worst: None }
+        Sinks { log, stdout, record, archive: None, counting: None, summary: Summary::default(), count: 0, worst: None }
     }
 
     /// Writes records to an archive as well.
     pub fn archiving(mut self, archive: Option<Output>) -> Self {
         self.archive = archive;
+        self
+    }
+
+    /// Counts exchanges and findings as well.
+    pub fn counting(mut self, counting: Option<Counting>) -> Self {
+        self.counting = counting;
         self
     }
 
@@ -86,6 +95,9 @@ impl Sinks {
         self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
         let shown = Shown::of(outermost);
         self.summary.add(&shown, &diagnosis.whole.findings);
+        if let Some(counting) = &mut self.counting {
+            fresh().for_each(|(_, ((view, _), own))| counting.add(view, &own.findings));
+        }
         let wants_record = self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json);
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
@@ -114,6 +126,11 @@ impl Sinks {
         self.stdout.flush();
         for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
             file.flush();
+        }
+        if let Some(counting) = &self.counting {
+            let files = [self.record.as_ref(), self.archive.as_ref()];
+            let log = Some(&self.stdout).filter(|_| matches!(self.log, Log::Json));
+            counting.set_unwritten(files.into_iter().chain([log]).flatten().map(Output::lost).sum());
         }
     }
 
