@@ -40,6 +40,7 @@ Examples:
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
   authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
+  authtap echo :3000                              a backend that shows what arrived, and challenges on demand
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
@@ -68,6 +69,28 @@ pub enum Command {
         /// The rule's name, as the log gives it
         #[arg(value_name = "RULE")]
         rule: String,
+    },
+    /// Serve an origin that answers with the request's head as it arrived, secrets masked
+    ///
+    /// It answers any path, speaks HTTP/1, and takes one request on each connection. /status/N answers with that status;
+    /// /basic, /bearer and /digest challenge, and take any credentials of their scheme. A client that accepts
+    /// application/json gets JSON.
+    Echo {
+        /// Where to listen: :PORT means 127.0.0.1:PORT
+        #[arg(value_name = "LISTEN", default_value = ":3000")]
+        listen: String,
+    },
+    /// Print the script that makes a shell complete the command line
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man {
+        /// The command whose page is wanted [default: the program's]
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
     },
     /// List the rules
     Rules {

@@ -377,9 +377,10 @@ impl TapArgument {
     }
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, Error> {
+/// An address to listen on; a port alone means loopback.
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, Error> {
     let wrong = || {
-        Error::usage(format!("a tap can't listen on {text:?}"))
+        Error::usage(format!("can't listen on {text:?}"))
             .advice("write :8080 for 127.0.0.1:8080, or an address with a port such as 0.0.0.0:8080 or [::1]:8080")
     };
     let text = text.trim();

@@ -168,7 +168,8 @@ fn cannot_write(option: &str, path: &Path, error: &io::Error) -> Error {
     Error::run(format!("{option}: cannot write {}: {error}", path.display())).advice(advice)
 }
 
-fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<TcpListener>), Error> {
+/// Listens, or says who does so already.
+pub(crate) fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<TcpListener>), Error> {
     proxy::listen(addr, threads).map_err(|error| {
         let holder = (error.kind() == io::ErrorKind::AddrInUse).then(|| port_holder(addr.port())).flatten();
         let held = holder.map(|holder| format!("\n  held by: {holder}")).unwrap_or_default();
