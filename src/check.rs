@@ -24,10 +24,11 @@ use crate::exchange::redact::Redactor;
 use crate::keys::Keys;
 use crate::rules::{At, Certainty, Evidence, Finding, Severity, find};
 use crate::sinks::console::{self, Console};
+use crate::sinks::filter::Filter;
 use crate::sinks::output::print;
 use crate::sinks::shown::Shown;
 use crate::sinks::summary::Summary;
-use crate::sinks::{Lost, recorded, wrap};
+use crate::sinks::{Lost, has_header, recorded, wrap};
 
 /// The largest file that is read; a browser's archive of a whole day is smaller.
 const LARGEST: u64 = 1 << 30;
@@ -48,6 +49,7 @@ struct Checked {
     span: Option<(Timestamp, Timestamp)>,
     faults: Vec<String>,
     format: LogFormat,
+    filter: Filter,
     redactor: Rc<Redactor>,
     /// What was given of the service, where anything was.
     keys: Option<Keys>,
@@ -69,6 +71,7 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
         span: None,
         faults: Vec::new(),
         format: options.format,
+        filter: Filter::parse(options.filter.as_deref().unwrap_or_default())?,
         keys: Keys::start(&GivenConfig::new(&options.given, None)?)?,
         redactor: Rc::new(Redactor::new(key, options.show.iter().cloned()).masking(options.redact.iter().cloned())),
     };
@@ -142,8 +145,12 @@ impl Checked {
                 diagnoser.set_given(keys.given().clone());
             }
             let diagnosis = diagnoser.diagnose(&view);
+            let shown = Shown::of(&view);
+            if !self.filter.holds(&shown, &diagnosis.findings, |name| has_header(&view, name)) {
+                continue;
+            }
             self.seen_at(exchange.time);
-            self.tell(&Shown::of(&view), &diagnosis.findings);
+            self.tell(&shown, &diagnosis.findings);
             if self.format == LogFormat::Json {
                 let record = Record::new(&view, recorded(diagnosis.verdict(), &diagnosis.findings), Vec::new());
                 self.text.push_str(&String::from_utf8_lossy(&record.to_line()));
@@ -175,11 +182,15 @@ impl Checked {
         let ids: HashSet<&str> = reads.iter().map(|(read, _)| read.id.as_str()).collect();
         let mut told: HashSet<(&str, &str)> = HashSet::new();
         for (read, line) in reads {
+            let mut findings: Vec<Finding> = read.diagnosis.findings.iter().filter_map(finding).collect();
+            let shown = Shown::of_record(read);
+            if !self.filter.holds(&shown, &findings, |name| read.has_header(name)) {
+                continue;
+            }
             if self.format == LogFormat::Json {
                 self.text.push_str(line);
                 self.text.push('\n');
             }
-            let mut findings: Vec<Finding> = read.diagnosis.findings.iter().filter_map(finding).collect();
             let unknown = read.diagnosis.findings.len() - findings.len();
             if unknown > 0 {
                 faults.push(format!("{}: {unknown} findings of rules that this version does not have", read.id));
@@ -189,7 +200,7 @@ impl Checked {
             let is_inner = read.parent_id.as_deref().is_some_and(|parent| ids.contains(parent));
             if !is_inner || findings.first().is_some_and(|finding| finding.severity > Severity::Info) {
                 read.time.parse().into_iter().for_each(|time| self.seen_at(time));
-                self.tell(&Shown::of_record(read), &findings);
+                self.tell(&shown, &findings);
             }
         }
     }

@@ -111,6 +111,11 @@ pub struct CheckOptions {
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,
 
+    /// Look only at these exchanges: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS, header:NAME,
+    /// all of which have to hold; - before one turns it round
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub filter: Option<String>,
+
     /// Show the values of this field too; may be given several times
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
     pub show: Vec<String>,
@@ -343,6 +348,11 @@ pub struct RunOptions {
     /// Exit with 3 where a finding is as bad as this [default: error with a command behind --, else never]
     #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
     pub fail_on: Option<FailOn>,
+
+    /// Tell only of these exchanges in the log: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS,
+    /// header:NAME, all of which have to hold; - before one turns it round. The record has all exchanges
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, help_heading = "Output")]
+    pub filter: Option<String>,
 
     /// Bytes of each head that are recorded; larger heads go on all the same
     #[arg(long, value_name = "SIZE", default_value = "64KiB", help_heading = "Output")]

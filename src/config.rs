@@ -30,6 +30,8 @@ pub struct Config {
     pub har: Option<PathBuf>,
     /// What stdout gets.
     pub log_format: LogFormat,
+    /// Which exchanges the log tells of, in words.
+    pub filter: Option<String>,
     /// The command that runs while the taps listen; empty where there is none.
     pub command: Vec<OsString>,
     /// From which severity on a finding counts as a failure.
@@ -506,6 +508,7 @@ impl Config {
             record: options.record,
             har: options.har,
             log_format: options.log_format,
+            filter: options.filter,
             fail_on: options.fail_on.unwrap_or(if options.client.is_empty() { FailOn::Never } else { FailOn::Error }),
             command: options.client,
             admin: options.admin,

@@ -1,14 +1,13 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
-use std::io::{self, IsTerminal, Write};
+mod signals;
+
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-use rustix::process::Signal as Number;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::Admin;
 use crate::auth::FingerprintKey;
@@ -23,15 +22,17 @@ use crate::exchange::redact::Redactor;
 use crate::hops::trace::HopKey;
 use crate::keys::Keys;
 use crate::port_holder::port_holder;
-use crate::process::{self, FILE_TOO_LARGE};
+use crate::process;
 use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses};
 use crate::sinks::console::{self, Console};
+use crate::sinks::filter::Filter;
 use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
 use crate::tls;
+use signals::Signals;
 
 /// Exchanges that may wait to be diagnosed.
 const QUEUE: usize = 65_536;
@@ -55,6 +56,7 @@ const LEFTOVER: Duration = Duration::from_millis(500);
 /// # Errors
 /// What keeps it from starting, with what to do about it.
 pub fn run(mut config: Config) -> Result<u8, Error> {
+    let filter = Filter::parse(config.filter.as_deref().unwrap_or_default())?;
     if let Some(descriptors) = process::raise_descriptor_limit() {
         config.limits.connections = connections_within(descriptors, &config);
     }
@@ -106,7 +108,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
         metrics.text(open, counted.dropped())
     });
-    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting) };
+    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), filter };
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
     let urls: Vec<(String, String)> =
         taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
@@ -224,6 +226,8 @@ struct Files {
     record: Option<Output>,
     archive: Option<Output>,
     counting: Option<Counting>,
+    /// What the log tells of.
+    filter: Filter,
 }
 
 fn start_diagnosis(
@@ -243,7 +247,8 @@ fn start_diagnosis(
     };
     let lines = if owns_stdout { Output::to_stdout() } else { Output::to_stderr() };
     let lines = lines.map_err(|error| cannot("the log", error))?;
-    let sinks = Sinks::new(log, lines, files.record).archiving(files.archive).counting(files.counting);
+    let sinks =
+        Sinks::new(log, lines, files.record).archiving(files.archive).counting(files.counting).filtering(files.filter);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
@@ -258,47 +263,6 @@ fn start_diagnosis(
         .name("diagnosis".to_owned())
         .spawn(move || teller.run(&inlet))
         .map_err(|error| cannot("the diagnosis", error))
-}
-
-/// What the program is told by signals.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// To open files anew.
-    reload: Signal,
-    /// Whether there was a terminal at the start.
-    had_terminal: bool,
-}
-
-impl Signals {
-    /// Listens for them from now on; until then the first one kills.
-    fn new() -> io::Result<Self> {
-        // It would end the program where a file reaches its limit; listened for once, it is an error of the write.
-        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reload: signal(SignalKind::hangup())?,
-            had_terminal: io::stderr().is_terminal(),
-        })
-    }
-
-    /// Waits for one, and gives it where it ends the program.
-    async fn next(&mut self) -> Option<Number> {
-        tokio::select! {
-            _ = self.terminate.recv() => Some(Number::TERM),
-            _ = self.interrupt.recv() => Some(Number::INT),
-            // The system sends it as well where the terminal is closed, and nobody is to forget a tap that goes on then.
-            _ = self.reload.recv() => {
-                (self.had_terminal && !io::stderr().is_terminal()).then_some(Number::HUP)
-            }
-        }
-    }
-
-    /// Waits for one that ends the program.
-    async fn end(&mut self) {
-        while self.next().await.is_none() {}
-    }
 }
 
 /// Opens the files anew, so that they may be moved away, and reads the listeners' certificate again.

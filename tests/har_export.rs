@@ -268,3 +268,19 @@ fn what_a_full_disk_does_not_take_is_counted() {
     assert_eq!(status.code(), Some(4), "{said}");
     assert!(said.contains(&format!("{} records could not be written", 10 - kept)), "{kept} are there:\n{said}");
 }
+
+#[test]
+fn it_may_be_moved_away() {
+    let origin = Origin::reply(answer("200 OK", &[], "served"));
+    let (dir, path) = place("live.har");
+    let moved = dir.path().join("moved.har");
+    let tap = Tap::start_with(&origin.url(), &["--har", text(&path)]);
+    get(tap.addr(), &[]);
+    wait_for("the entry", DEADLINE, || (entries(&path).len() == 1).then_some(()));
+    fs::rename(&path, &moved).unwrap();
+    tap.signal("HUP");
+    wait_for("the new file", DEADLINE, || path.exists().then_some(()));
+    get(tap.addr(), &[]);
+    assert_eq!(tap.stop().code, Some(0));
+    assert_eq!((entries(&moved).len(), entries(&path).len()), (1, 1));
+}

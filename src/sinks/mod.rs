@@ -5,6 +5,7 @@
 mod archive;
 pub mod console;
 pub mod escape;
+pub mod filter;
 pub mod metrics;
 pub mod output;
 pub mod shown;
@@ -20,6 +21,7 @@ use crate::rules::{Finding, RequestDiagnosis, Severity};
 
 use console::Console;
 pub(crate) use escape::printable;
+use filter::Filter;
 use metrics::Counting;
 use output::Output;
 use shown::Shown;
@@ -41,6 +43,7 @@ pub struct Sinks {
     record: Option<Output>,
     archive: Option<Output>,
     counting: Option<Counting>,
+    filter: Filter,
     summary: Summary,
     count: u64,
     worst: Option<Severity>,
@@ -72,12 +75,28 @@ pub struct End {
 impl Sinks {
     /// Sinks that write the log to `stdout`, and records to `record`.
     pub fn new(log: Log, stdout: Output, record: Option<Output>) -> Self {
-        Sinks { log, stdout, record, archive: None, counting: None, summary: Summary::default(), count: 0, worst: None }
+        Sinks {
+            log,
+            stdout,
+            record,
+            archive: None,
+            counting: None,
+            filter: Filter::default(),
+            summary: Summary::default(),
+            count: 0,
+            worst: None,
+        }
     }
 
     /// Writes records to an archive as well.
     pub fn archiving(mut self, archive: Option<Output>) -> Self {
         self.archive = archive;
+        self
+    }
+
+    /// Tells of some exchanges only in the log for people.
+    pub fn filtering(mut self, filter: Filter) -> Self {
+        self.filter = filter;
         self
     }
 
@@ -111,7 +130,10 @@ impl Sinks {
                 }
             }
         }
-        if let Log::Text(console) = &mut self.log {
+        let has_header = |name: &str| views.iter().any(|view| has_header(view, name));
+        if let Log::Text(console) = &mut self.log
+            && self.filter.holds(&shown, &diagnosis.whole.findings, has_header)
+        {
             let text = console.exchange(&shown, self.count, &diagnosis.whole.findings);
             self.stdout.put(text.as_bytes());
         }
@@ -152,6 +174,11 @@ impl Sinks {
         let worst = self.worst;
         End { summary, lost_records, lost_entries, worst, is_complete: unwritten + lost_lines + lost.exchanges == 0 }
     }
+}
+
+/// Whether the request or its answer has a field of that name.
+pub(crate) fn has_header(view: &View<'_>, name: &str) -> bool {
+    view.request().has(name) || view.response().is_some_and(|response| response.head.has(name))
 }
 
 /// What a hop did, as records have it.
