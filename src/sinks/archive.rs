@@ -23,6 +23,8 @@ pub(super) struct Archive {
     /// Where the last entry ends and the closing begins.
     end: u64,
     is_empty: bool,
+    /// Whether a write failed and what it left could not be taken away.
+    is_torn: bool,
 }
 
 impl Archive {
@@ -44,7 +46,7 @@ impl Archive {
         let length = file.metadata()?.len();
         if length == 0 {
             file.write_all_at([OPENING, CLOSING].concat().as_bytes(), 0)?;
-            return Ok(Archive { file, end: OPENING.len() as u64, is_empty: true });
+            return Ok(Archive { file, end: OPENING.len() as u64, is_empty: true, is_torn: false });
         }
         let mut first = vec![0; length.min(256) as usize];
         file.read_exact_at(&mut first, 0)?;
@@ -57,10 +59,10 @@ impl Archive {
             file.read_exact_at(&mut last, at)?;
         }
         if let (Some(end), true) = (closing, last == CLOSING.as_bytes()) {
-            return Ok(Archive { file, end, is_empty: end == start });
+            return Ok(Archive { file, end, is_empty: end == start, is_torn: false });
         }
         let end = last_whole_entry(&file, start, length)?;
-        let archive = Archive { file, end: end.unwrap_or(start), is_empty: end.is_none() };
+        let archive = Archive { file, end: end.unwrap_or(start), is_empty: end.is_none(), is_torn: false };
         archive.close()?;
         tracing::warn!("the archive broke off within an entry; it goes on behind the last one that is surely whole");
         Ok(archive)
@@ -100,6 +102,10 @@ fn last_whole_entry(file: &File, start: u64, length: u64) -> io::Result<Option<u
 impl Write for Archive {
     /// Takes all of the lines, or none.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.is_torn {
+            self.close()?;
+            self.is_torn = false;
+        }
         if !self.is_as_it_was_left()? {
             *self = Self::of(self.file.try_clone()?)?;
         }
@@ -112,8 +118,8 @@ impl Write for Archive {
         let end = self.end + text.len() as u64;
         text.extend_from_slice(CLOSING.as_bytes());
         if let Err(error) = self.file.write_all_at(&text, self.end) {
-            // A part of it may be there. Where that can't be mended now it is when there is room again.
-            let _ = self.close();
+            // A part of it may be there.
+            self.is_torn = self.close().is_err();
             return Err(error);
         }
         self.is_empty &= end == self.end;
