@@ -24,10 +24,11 @@ use crate::exchange::redact::Redactor;
 use crate::keys::Keys;
 use crate::rules::{At, Certainty, Evidence, Finding, Severity, find};
 use crate::sinks::console::{self, Console};
+use crate::sinks::filter::Filter;
 use crate::sinks::output::print;
 use crate::sinks::shown::Shown;
 use crate::sinks::summary::Summary;
-use crate::sinks::{Lost, recorded, wrap};
+use crate::sinks::{Lost, has_header, recorded, wrap};
 
 /// The largest file that is read; a browser's archive of a whole day is smaller.
 const LARGEST: u64 = 1 << 30;
@@ -48,6 +49,7 @@ struct Checked {
     span: Option<(Timestamp, Timestamp)>,
     faults: Vec<String>,
     format: LogFormat,
+    filter: Filter,
     redactor: Rc<Redactor>,
     /// What was given of the service, where anything was.
     keys: Option<Keys>,
@@ -69,6 +71,7 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
         span: None,
         faults: Vec::new(),
         format: options.format,
+        filter: Filter::parse(options.filter.as_deref().unwrap_or_default())?,
         keys: Keys::start(&GivenConfig::new(&options.given, None)?)?,
         redactor: Rc::new(Redactor::new(key, options.show.iter().cloned()).masking(options.redact.iter().cloned())),
     };
@@ -88,11 +91,12 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
 
 /// Whether the worst that was found is as bad as what the user calls a failure.
 pub(crate) fn fails(fail_on: Option<FailOn>, worst: Option<Severity>) -> bool {
-    let least = fail_on.map(|least| match least {
-        FailOn::Error => Severity::Error,
-        FailOn::Warning => Severity::Warning,
-        FailOn::Info => Severity::Info,
-    });
+    let least = match fail_on.unwrap_or(FailOn::Never) {
+        FailOn::Error => Some(Severity::Error),
+        FailOn::Warning => Some(Severity::Warning),
+        FailOn::Info => Some(Severity::Info),
+        FailOn::Never => None,
+    };
     least.is_some_and(|least| worst.is_some_and(|worst| worst >= least))
 }
 
@@ -110,14 +114,18 @@ impl Checked {
         let text = String::from_utf8_lossy(&bytes);
         match har::read(&text) {
             Some(archive) => self.archive(path, &archive),
-            None => self.records(path, &text)?,
+            None => self.recording(path, &text)?,
         }
         Ok(())
     }
 
     fn archive(&mut self, path: &Path, archive: &Archive) {
         let creator = if archive.creator.is_empty() { "nobody who says so" } else { &archive.creator };
-        self.headline(path, archive.exchanges.len(), &format!("written by {creator}"));
+        let count = archive.exchanges.len() + archive.records.len();
+        self.headline(path, count, &format!("written by {creator}"));
+        let lines = archive.records.iter().enumerate().map(|(number, line)| (number + 1, line.as_str()));
+        let (reads, mut faults) = read_records("record", lines);
+        self.records(&reads, &mut faults);
         if let Some(why) = archive.sanitised {
             self.note(&format!(
                 "This archive was sanitised: {why}. That a header is not there proves nothing here; challenges, statuses and \
@@ -137,25 +145,24 @@ impl Checked {
                 diagnoser.set_given(keys.given().clone());
             }
             let diagnosis = diagnoser.diagnose(&view);
+            let shown = Shown::of(&view);
+            if !self.filter.holds(&shown, &diagnosis.findings, |name| has_header(&view, name)) {
+                continue;
+            }
             self.seen_at(exchange.time);
-            self.tell(&Shown::of(&view), &diagnosis.findings);
+            self.tell(&shown, &diagnosis.findings);
             if self.format == LogFormat::Json {
                 let record = Record::new(&view, recorded(diagnosis.verdict(), &diagnosis.findings), Vec::new());
                 self.text.push_str(&String::from_utf8_lossy(&record.to_line()));
             }
         }
-        self.keep_faults(path, archive.faults.iter().map(String::as_str));
+        faults.extend(archive.faults.iter().cloned());
+        self.keep_faults(path, faults.iter().map(String::as_str));
     }
 
-    fn records(&mut self, path: &Path, text: &str) -> Result<(), Error> {
-        let mut faults = Vec::new();
-        let mut reads: Vec<(Read, &str)> = Vec::new();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            match Read::of_line(line.trim()) {
-                Ok(read) => reads.push((read, line.trim())),
-                Err(why) => faults.push(format!("line {}: {why}", number + 1)),
-            }
-        }
+    fn recording(&mut self, path: &Path, text: &str) -> Result<(), Error> {
+        let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+        let (reads, mut faults) = read_records("line", lines.filter(|(_, line)| !line.is_empty()));
         if reads.is_empty() {
             let why = faults.into_iter().next().unwrap_or_else(|| "it is empty".to_owned());
             return Err(Error::run(format!(
@@ -165,14 +172,25 @@ impl Checked {
             .advice("a HAR file of a browser's developer tools, or what --record wrote"));
         }
         self.headline(path, reads.len(), "recorded by authtap");
+        self.records(&reads, &mut faults);
+        self.keep_faults(path, faults.iter().map(String::as_str));
+        Ok(())
+    }
+
+    /// Tells of records with the diagnosis that they carry.
+    fn records(&mut self, reads: &[(Read, &str)], faults: &mut Vec<String>) {
         let ids: HashSet<&str> = reads.iter().map(|(read, _)| read.id.as_str()).collect();
         let mut told: HashSet<(&str, &str)> = HashSet::new();
-        for (read, line) in &reads {
+        for (read, line) in reads {
+            let mut findings: Vec<Finding> = read.diagnosis.findings.iter().filter_map(finding).collect();
+            let shown = Shown::of_record(read);
+            if !self.filter.holds(&shown, &findings, |name| read.has_header(name)) {
+                continue;
+            }
             if self.format == LogFormat::Json {
                 self.text.push_str(line);
                 self.text.push('\n');
             }
-            let mut findings: Vec<Finding> = read.diagnosis.findings.iter().filter_map(finding).collect();
             let unknown = read.diagnosis.findings.len() - findings.len();
             if unknown > 0 {
                 faults.push(format!("{}: {unknown} findings of rules that this version does not have", read.id));
@@ -182,11 +200,9 @@ impl Checked {
             let is_inner = read.parent_id.as_deref().is_some_and(|parent| ids.contains(parent));
             if !is_inner || findings.first().is_some_and(|finding| finding.severity > Severity::Info) {
                 read.time.parse().into_iter().for_each(|time| self.seen_at(time));
-                self.tell(&Shown::of_record(read), &findings);
+                self.tell(&shown, &findings);
             }
         }
-        self.keep_faults(path, faults.iter().map(String::as_str));
-        Ok(())
     }
 
     fn seen_at(&mut self, time: Timestamp) {
@@ -241,6 +257,18 @@ impl Checked {
             self.text.push_str(&self.summary.text(span, &Lost::default(), 0, 0));
         }
     }
+}
+
+/// The records of numbered lines, and what could not be read. `part` is what such a line is called.
+fn read_records<'t>(part: &str, lines: impl Iterator<Item = (usize, &'t str)>) -> (Vec<(Read, &'t str)>, Vec<String>) {
+    let (mut reads, mut faults) = (Vec::new(), Vec::new());
+    for (number, line) in lines {
+        match Read::of_line(line) {
+            Ok(read) => reads.push((read, line)),
+            Err(why) => faults.push(format!("{part} {number}: {why}")),
+        }
+    }
+    (reads, faults)
 }
 
 /// A finding as it was recorded; `None` where its rule is not known here.

@@ -1,5 +1,6 @@
 //! The command line; the comments of its structs are the help text.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,7 +38,9 @@ Examples:
   authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
   authtap edge@:8080=http://gateway:80 app@:9090=http://app:3000     a path: the gateway between two taps
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
+  authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
+  authtap echo :3000                              a backend that shows what arrived, and challenges on demand
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
@@ -45,7 +48,10 @@ AUTHTAP_TAPS) or in a TOML file (--config). Flags win over the environment, and 
 RUST_LOG sets what the program says about itself on stderr.
 
 Exit codes: 0 fine, 1 could not run, 2 wrong usage, 3 findings at or above --fail-on, 4 some exchanges were not
-recorded, or could not be read.";
+recorded, or could not be read. With a command behind --, the command's own code where that is not 0.";
+
+/// The variable in which a command behind `--` finds the first tap's URL; with `_` and a tap's name behind it, that one's.
+pub const URL_VARIABLE: &str = "AUTHTAP_URL";
 
 /// Commands beside running the proxy.
 #[derive(Subcommand, Debug)]
@@ -56,11 +62,35 @@ pub enum Command {
     Check(CheckOptions),
     /// Say what the hop between two taps changed, from two recordings of the same traffic
     Compare(CompareOptions),
+    /// Make an HTTP Archive (HAR 1.2) of what --record wrote
+    Har(HarOptions),
     /// Say what a rule means, why it happens and how to fix it, with a bad and a good exchange
     Explain {
         /// The rule's name, as the log gives it
         #[arg(value_name = "RULE")]
         rule: String,
+    },
+    /// Serve an origin that answers with the request's head as it arrived, secrets masked
+    ///
+    /// It answers any path, speaks HTTP/1, and takes one request on each connection. /status/N answers with that status;
+    /// /basic, /bearer and /digest challenge, and take any credentials of their scheme. A client that accepts
+    /// application/json gets JSON.
+    Echo {
+        /// Where to listen: :PORT means 127.0.0.1:PORT
+        #[arg(value_name = "LISTEN", default_value = ":3000")]
+        listen: String,
+    },
+    /// Print the script that makes a shell complete the command line
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man {
+        /// The command whose page is wanted [default: the program's]
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
     },
     /// List the rules
     Rules {
@@ -80,6 +110,11 @@ pub struct CheckOptions {
     /// Exit with 3 where a finding is as bad as this
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,
+
+    /// Look only at these exchanges: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS, header:NAME,
+    /// all of which have to hold; - before one turns it round
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub filter: Option<String>,
 
     /// Show the values of this field too; may be given several times
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
@@ -154,6 +189,18 @@ pub struct CompareOptions {
     pub format: LogFormat,
 }
 
+/// What is made an archive of.
+#[derive(Args, Debug)]
+pub struct HarOptions {
+    /// Recordings
+    #[arg(value_name = "RECORDING", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Write it to this file [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// From which severity on a finding counts as a failure.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailOn {
@@ -163,6 +210,8 @@ pub enum FailOn {
     Warning,
     /// All that is found
     Info,
+    /// Nothing
+    Never,
 }
 
 /// How rules are printed.
@@ -182,6 +231,13 @@ pub struct RunOptions {
     /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT
     #[arg(value_name = "TAP")]
     pub taps: Vec<String>,
+
+    /// Run this command while the taps listen, and end with it
+    ///
+    /// It finds the first tap's URL in AUTHTAP_URL, and each tap's in AUTHTAP_URL_NAME. An argument that begins with {} gets the
+    /// first tap's URL in its place. The log goes to stderr, so that stdout is the command's own; signals are passed on to it.
+    #[arg(value_name = "COMMAND ARGS", last = true)]
+    pub client: Vec<OsString>,
 
     /// Read options from a TOML file
     #[arg(long, value_name = "FILE")]
@@ -281,9 +337,22 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub record: Option<PathBuf>,
 
+    /// Write every exchange to this HTTP Archive (HAR 1.2) as well, which is whole at any moment
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub har: Option<PathBuf>,
+
     /// What stdout gets: a log for people, or the record as JSON lines
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, help_heading = "Output")]
     pub log_format: LogFormat,
+
+    /// Exit with 3 where a finding is as bad as this [default: error with a command behind --, else never]
+    #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
+    pub fail_on: Option<FailOn>,
+
+    /// Tell only of these exchanges in the log: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS,
+    /// header:NAME, all of which have to hold; - before one turns it round. The record has all exchanges
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, help_heading = "Output")]
+    pub filter: Option<String>,
 
     /// Bytes of each head that are recorded; larger heads go on all the same
     #[arg(long, value_name = "SIZE", default_value = "64KiB", help_heading = "Output")]
@@ -319,7 +388,7 @@ pub struct RunOptions {
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub allow_core: Switch,
 
-    /// Answer /healthz and /readyz here, such as 127.0.0.1:9901
+    /// Answer /healthz, /readyz and /metrics here, such as 127.0.0.1:9901
     #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]
     pub admin: Option<SocketAddr>,
 }

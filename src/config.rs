@@ -1,12 +1,13 @@
 //! What the program was asked to do, read and checked in full before any port is bound.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cli::{GivenOptions, LogFormat, Peers, RunOptions};
+use crate::cli::{FailOn, GivenOptions, LogFormat, Peers, RunOptions};
 use crate::error::Error;
 use crate::tls;
 use zeroize::Zeroizing;
@@ -25,8 +26,16 @@ pub struct Config {
     pub logs_tls_keys: bool,
     /// Where records go, beside the log.
     pub record: Option<PathBuf>,
+    /// The HTTP Archive that records go to as well.
+    pub har: Option<PathBuf>,
     /// What stdout gets.
     pub log_format: LogFormat,
+    /// Which exchanges the log tells of, in words.
+    pub filter: Option<String>,
+    /// The command that runs while the taps listen; empty where there is none.
+    pub command: Vec<OsString>,
+    /// From which severity on a finding counts as a failure.
+    pub fail_on: FailOn,
     /// Where health is asked for.
     pub admin: Option<SocketAddr>,
     /// How long running exchanges may take after SIGTERM.
@@ -370,9 +379,10 @@ impl TapArgument {
     }
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, Error> {
+/// An address to listen on; a port alone means loopback.
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, Error> {
     let wrong = || {
-        Error::usage(format!("a tap can't listen on {text:?}"))
+        Error::usage(format!("can't listen on {text:?}"))
             .advice("write :8080 for 127.0.0.1:8080, or an address with a port such as 0.0.0.0:8080 or [::1]:8080")
     };
     let text = text.trim();
@@ -444,6 +454,9 @@ impl Config {
         if options.insecure.is_on() && options.cacert.is_some() {
             return Err(Error::usage("--insecure and --cacert contradict each other").advice("leave --insecure out"));
         }
+        if options.har.is_some() && options.har == options.record {
+            return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
+        }
         let arguments = options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?;
         let needs_tls = arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);
         // Files that were named are read even where no upstream needs them: a wrong path is a mistake all the same.
@@ -493,7 +506,11 @@ impl Config {
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
                 .clamp(1, 256),
             record: options.record,
+            har: options.har,
             log_format: options.log_format,
+            filter: options.filter,
+            fail_on: options.fail_on.unwrap_or(if options.client.is_empty() { FailOn::Never } else { FailOn::Error }),
+            command: options.client,
             admin: options.admin,
             drain: options.drain.get(),
             shown: options.show,

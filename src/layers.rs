@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, URL_VARIABLE};
 use crate::config::{cannot_read, check_tap};
 use crate::error::Error;
 
@@ -55,7 +55,8 @@ pub fn read(
 pub fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
     let known: Vec<String> = options().iter().map(|option| variable_of(option)).collect();
     let names = names.filter_map(|name| name.into_string().ok());
-    names.filter(|name| name.starts_with("AUTHTAP_") && !known.contains(name)).collect()
+    let is_option = |name: &String| name.starts_with("AUTHTAP_") && !name.starts_with(URL_VARIABLE);
+    names.filter(|name| is_option(name) && !known.contains(name)).collect()
 }
 
 fn variable_of(option: &str) -> String {
@@ -249,7 +250,8 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_named() {
-        let names = ["PATH", "AUTHTAP_DRAIN", "AUTHTAP_TAPS", "AUTHTAP_INSECUR"].map(OsString::from);
+        let names =
+            ["PATH", "AUTHTAP_DRAIN", "AUTHTAP_TAPS", "AUTHTAP_URL_EDGE", "AUTHTAP_INSECUR"].map(OsString::from);
         assert_eq!(unknown_variables(names.into_iter()), ["AUTHTAP_INSECUR"]);
     }
 

@@ -30,26 +30,32 @@
 //! | `admin` | hyper, tokio | everything of ours |
 //! | `keys` | exchange, auth, config, tls, error, hyper, tokio, rustls, tracing | proxy, rules, memory, sinks, diagnose |
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
+//! | `command` | cli, error, tokio, rustix, tracing | everything else of ours |
+//! | `manual` | cli, error, clap | everything else of ours |
 //! | `panics` | std | everything of ours |
 //! | `process` | std, rustix | everything of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
-//! `run`, `teller`, `check` and `compare` join them; `tests/layering.rs` holds everybody to the table.
+//! `run`, `teller`, `check`, `compare`, `export` and `echo` join them; `tests/layering.rs` holds everybody to the table.
 
 pub mod admin;
 pub mod auth;
 pub mod check;
 pub mod cli;
+pub mod command;
 pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod diagnose;
+pub mod echo;
 pub mod error;
 pub mod exchange;
 pub mod explain;
+pub mod export;
 pub mod hops;
 pub mod keys;
 pub mod layers;
+pub mod manual;
 pub mod memory;
 pub mod panics;
 pub mod paths;

@@ -1,18 +1,20 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
-use std::io::{self, IsTerminal, Write};
+mod signals;
+
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::admin::Admin;
 use crate::auth::FingerprintKey;
+use crate::check::fails;
 use crate::cli::LogFormat;
+use crate::command::Command;
 use crate::config::Config;
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
@@ -21,14 +23,17 @@ use crate::exchange::redact::Redactor;
 use crate::hops::trace::HopKey;
 use crate::keys::Keys;
 use crate::port_holder::port_holder;
-use crate::process::{self, FILE_TOO_LARGE};
+use crate::process;
 use crate::proxy::{self, Hops, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses};
 use crate::sinks::console::{self, Console};
+use crate::sinks::filter::Filter;
+use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
 use crate::tls;
+use signals::Signals;
 
 /// Exchanges that may wait to be diagnosed.
 const QUEUE: usize = 65_536;
@@ -47,24 +52,29 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How often a draining program looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
 
+/// How long what a command left running is waited for without a word.
+const LEFTOVER: Duration = Duration::from_millis(500);
+
 /// Runs the proxy until it is told to stop. Gives the exit code.
 ///
 /// # Errors
 /// What keeps it from starting, with what to do about it.
 pub fn run(mut config: Config) -> Result<u8, Error> {
+    let filter = Filter::parse(config.filter.as_deref().unwrap_or_default())?;
     if let Some(descriptors) = process::raise_descriptor_limit() {
         config.limits.connections = connections_within(descriptors, &config);
     }
     let keys = Keys::start(&config.given)?;
     let redactor = redactor(&config)?;
     let hops = hops(&config)?.map(Arc::new);
-    let record = match &config.record {
-        Some(path) => Some(Output::to_file(path).map_err(|error| cannot_write(path, &error))?),
-        None => None,
+    let open = |option: &str, path: &Option<PathBuf>, open: fn(&Path) -> io::Result<Output>| {
+        path.as_ref().map(|path| open(path).map_err(|error| cannot_write(option, path, &error))).transpose()
     };
-    let reopening = record.as_ref().map(Output::reopening);
+    let record = open("--record", &config.record, Output::to_file)?;
+    let archive = open("--har", &config.har, Output::to_archive)?;
+    let reopenings: Vec<Reopening> = [&record, &archive].into_iter().flatten().map(Output::reopening).collect();
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
-        eprintln!("authtap: health on http://{addr}/healthz and /readyz");
+        eprintln!("authtap: health on http://{addr}/healthz and /readyz, metrics on /metrics");
         listeners
     });
     let bound = config
@@ -93,15 +103,36 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
-    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, (record, keys))?;
+    let names: Vec<String> = taps.iter().map(|(tap, _)| tap.name().to_owned()).collect();
+    let (metrics, counting) = metrics(&names);
+    // The diagnosis goes on as long as somebody holds a tap, and the admin listener is there to the last.
+    let served: Vec<Weak<ListeningTap>> = taps.iter().map(|(tap, _)| Arc::downgrade(tap)).collect();
+    let counted = losses.clone();
+    let admin = Admin::new(move || {
+        let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
+        metrics.text(open, counted.dropped())
+    });
+    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), filter };
+    let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
+    let urls: Vec<(String, String)> =
+        taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
-    runtime.block_on(until_told(&config, &workers, admin_listener, reopening.as_ref(), signals));
+    let code = runtime.block_on(async {
+        let command = (!config.command.is_empty()).then(|| Command::start(&config.command, &urls)).transpose()?;
+        Ok(until_told(&config, &workers, (admin, admin_listener), &reopenings, (signals, command)).await)
+    });
     workers.stop();
     // A rule that does not come to its end must not keep the program from doing so.
     let end = diagnosis
         .recv_timeout(LAST_WORDS)
         .map_err(|_| Error::run(format!("the diagnosis did not end within {LAST_WORDS:?}; records may be missing")))?;
-    Ok(report(&config, &end))
+    let ended = report(&config, &end);
+    code.map(|code| if code == error::FINE { ended } else { code })
+}
+
+/// The URL under which a client on this machine reaches a tap, which may listen on all addresses.
+fn reachable(url: &str) -> String {
+    url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 }
 
 /// Client connections for each tap that so many descriptors suffice for, of those that were asked for: each has one of its
@@ -138,12 +169,16 @@ fn no_random_bytes(error: &getrandom::Error) -> Error {
     Error::run(format!("cannot get random bytes for a key: {error}"))
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    Error::run(format!("--record: cannot write {}: {error}", path.display()))
-        .advice("check that the folder is there and may be written to")
+fn cannot_write(option: &str, path: &Path, error: &io::Error) -> Error {
+    let advice = match error.kind() {
+        io::ErrorKind::InvalidData => "give it another name, or move away what is there",
+        _ => "check that the folder is there and may be written to",
+    };
+    Error::run(format!("{option}: cannot write {}: {error}", path.display())).advice(advice)
 }
 
-fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<TcpListener>), Error> {
+/// Listens, or says who does so already.
+pub(crate) fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Vec<TcpListener>), Error> {
     proxy::listen(addr, threads).map_err(|error| {
         let holder = (error.kind() == io::ErrorKind::AddrInUse).then(|| port_holder(addr.port())).flatten();
         let held = holder.map(|holder| format!("\n  held by: {holder}")).unwrap_or_default();
@@ -193,20 +228,34 @@ fn skips_verification(config: &Config) -> bool {
     config.taps.iter().any(|tap| tap.client_tls.as_ref().is_some_and(|tls| !tls.verifies))
 }
 
+/// What hears of exchanges beside the log.
+struct Files {
+    record: Option<Output>,
+    archive: Option<Output>,
+    counting: Option<Counting>,
+    /// What the log tells of.
+    filter: Filter,
+}
+
 fn start_diagnosis(
     config: &Config,
     (inlet, losses): (Inlet, Losses),
     redactor: Redactor,
     hops: Option<Arc<Hops>>,
-    (record, keys): (Option<Output>, Option<Keys>),
+    files: Files,
+    keys: Option<Keys>,
 ) -> Result<Receiver<End>, Error> {
     let cannot = |what: &str, error: io::Error| Error::run(format!("cannot start {what}: {error}"));
+    let owns_stdout = config.command.is_empty();
+    let coloured = if owns_stdout { console::is_coloured() } else { console::wants_colour(&io::stderr()) };
     let log = match config.log_format {
-        LogFormat::Text => Log::Text(Box::new(Console::new(console::is_coloured(), config.taps.len() > 1))),
+        LogFormat::Text => Log::Text(Box::new(Console::new(coloured, config.taps.len() > 1))),
         LogFormat::Json => Log::Json,
     };
-    let stdout = Output::to_stdout().map_err(|error| cannot("the log", error))?;
-    let sinks = Sinks::new(log, stdout, record);
+    let lines = if owns_stdout { Output::to_stdout() } else { Output::to_stderr() };
+    let lines = lines.map_err(|error| cannot("the log", error))?;
+    let sinks =
+        Sinks::new(log, lines, files.record).archiving(files.archive).counting(files.counting).filtering(files.filter);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
@@ -227,50 +276,9 @@ fn start_diagnosis(
     thread.map(|_| told).map_err(|error| cannot("the diagnosis", error))
 }
 
-/// What the program is told by signals.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// To open files anew.
-    reload: Signal,
-    /// Whether there was a terminal at the start.
-    had_terminal: bool,
-}
-
-impl Signals {
-    /// Listens for them from now on; until then the first one kills.
-    fn new() -> io::Result<Self> {
-        // It would end the program where a file reaches its limit; listened for once, it is an error of the write.
-        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reload: signal(SignalKind::hangup())?,
-            had_terminal: io::stderr().is_terminal(),
-        })
-    }
-
-    /// Waits for one, and says whether it ends the program.
-    async fn next(&mut self) -> bool {
-        tokio::select! {
-            _ = self.terminate.recv() => true,
-            _ = self.interrupt.recv() => true,
-            // The system sends it as well where the terminal is closed, and nobody is to forget a tap that goes on then.
-            _ = self.reload.recv() => self.had_terminal && !io::stderr().is_terminal(),
-        }
-    }
-
-    /// Waits for one that ends the program.
-    async fn end(&mut self) {
-        while !self.next().await {}
-    }
-}
-
-/// Opens the record anew, so that it may be moved away, and reads the listeners' certificate again.
-fn reload(config: &Config, record: Option<&Reopening>) {
-    if let Some(record) = record {
-        record.ask();
-    }
+/// Opens the files anew, so that they may be moved away, and reads the listeners' certificate again.
+fn reload(config: &Config, files: &[Reopening]) {
+    files.iter().for_each(Reopening::ask);
     let Some(files) = &config.server_files else { return };
     match tls::renewed(files) {
         Ok(renewed) => {
@@ -283,35 +291,46 @@ fn reload(config: &Config, record: Option<&Reopening>) {
     }
 }
 
-/// Waits for a signal, then drains: no new connections, running exchanges may finish. A second signal ends at once.
+/// Waits for a signal, or for the end of the command, then drains: no new connections, running exchanges may finish. A second
+/// signal ends at once. While a command runs, signals are the command's. Gives its exit code.
 async fn until_told(
     config: &Config,
     workers: &Workers,
-    admin_listener: Option<Vec<TcpListener>>,
-    record: Option<&Reopening>,
-    mut signals: Signals,
-) {
-    let admin = Admin::new();
+    (admin, admin_listener): (Arc<Admin>, Option<Vec<TcpListener>>),
+    files: &[Reopening],
+    (mut signals, mut command): (Signals, Option<Command>),
+) -> u8 {
     for listener in admin_listener.into_iter().flatten() {
         tokio::spawn(admin.clone().serve(listener));
     }
     admin.set_ready(true);
     let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
-    loop {
+    let code = loop {
         tokio::select! {
-            ends = signals.next() => if ends { break } else { reload(config, record) },
+            told = signals.next() => match (told, &command) {
+                (None, _) => reload(config, files),
+                (Some(signal), Some(command)) => command.pass_on(signal),
+                (Some(_), None) => break error::FINE,
+            },
+            code = end_of(&mut command) => break code,
             _ = reminder.tick() => {
                 if skips_verification(config) {
                     eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
                 }
             }
         }
-    }
+    };
     admin.set_ready(false);
     workers.drain();
     let drained = async {
+        let began = tokio::time::Instant::now();
+        let mut is_told = command.is_none();
         while workers.open_connections() > 0 {
             tokio::time::sleep(DRAIN_STEP).await;
+            if !is_told && began.elapsed() > LEFTOVER {
+                is_told = true;
+                tracing::info!("the command has ended; what it left running has {:?} to finish", config.drain);
+            }
         }
     };
     tokio::select! {
@@ -323,6 +342,15 @@ async fn until_told(
         }
         () = signals.end() => tracing::warn!("told to stop a second time: ending at once"),
     }
+    code
+}
+
+/// Waits for the end of the command, for ever where there is none.
+async fn end_of(command: &mut Option<Command>) -> u8 {
+    match command {
+        Some(command) => command.end().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The last words, and the exit code.
@@ -332,10 +360,14 @@ fn report(config: &Config, end: &End) -> u8 {
     if config.log_format == LogFormat::Json {
         let _ = stderr.write_all(end.summary.as_bytes());
     }
-    if let Some(path) = &config.record {
+    for (path, lost) in [(&config.record, end.lost_records), (&config.har, end.lost_entries)] {
+        let Some(path) = path else { continue };
         let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
-        let saved = if end.lost_records > 0 { "Saved in part" } else { "Saved" };
+        let saved = if lost > 0 { "Saved in part" } else { "Saved" };
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
+    }
+    if fails(Some(config.fail_on), end.worst) {
+        return error::FINDINGS;
     }
     if end.is_complete { error::FINE } else { error::INCOMPLETE }
 }

@@ -269,3 +269,24 @@ fn an_archive_made_of_a_live_exchange_has_the_verdict_of_the_tap() {
     assert_eq!(findings(&told), findings(&live));
     assert_eq!(told["diagnosis"]["verdict"], "credentials-reported-missing");
 }
+
+#[test]
+fn a_filter_chooses_what_is_looked_at() {
+    let fine = entry("2026-11-24T11:59:00.000Z", ORDERS, &[("Host", "api.example")], 200, &[], "fine");
+    let (_dir, path) = file("bug.har", &archive("Firefox", &[fine, refused_token(), bare_refusal()]));
+    let path = path.to_str().unwrap();
+    let code = |filter: &str| check(&[path, "--fail-on", "error", "--filter", filter]);
+    let said = code("status:4xx header:authorization");
+    assert!(said.code == Some(3) && said.stdout.contains("1 requests") && said.stdout.contains("scheme-repeated"));
+    assert!(!said.stdout.contains("challenge-missing"), "{}", said.stdout);
+    let said = code("-status:4xx");
+    assert!(said.code == Some(0) && said.stdout.contains("1 requests   1 fine"), "{}", said.stdout);
+    let json = check(&[path, "--format", "json", "--filter", "rule:challenge-missing"]);
+    assert_eq!(json.stdout.lines().count(), 1);
+    let all = check(&[path, "--format", "json"]).stdout;
+    let (_dir, records) = file("bug.jsonl", &all);
+    let again = check(&[records.to_str().unwrap(), "--format", "json", "--filter", "rule:challenge-missing path:/v1"]);
+    assert_eq!(again.stdout.trim_end(), all.lines().last().unwrap());
+    let wrong = check(&[path, "--filter", "code:401"]);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("\"code:401\" is not understood"), "{}", wrong.stderr);
+}

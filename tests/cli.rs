@@ -93,6 +93,7 @@ fn help_and_version_go_to_stdout() {
         "--tls-cert",
         "--tls-key",
         "--record",
+        "--har",
         "--log-format",
         "--show ",
         "--show-secrets",
@@ -424,4 +425,32 @@ fn a_record_file_that_is_a_folder_or_closed_is_refused() {
         let called = call(&["--record", text(&path), "127.0.0.1:0=http://127.0.0.1:1"]);
         called.assert_refused(1, &["--record", text(&path)]);
     }
+}
+
+#[test]
+fn shells_get_completions_and_readers_a_manual() {
+    for (shell, mark) in [
+        ("bash", "_authtap()"),
+        ("zsh", "#compdef authtap"),
+        ("fish", "complete -c authtap"),
+        ("powershell", "Register"),
+    ] {
+        let script = call(&["completions", shell]);
+        let script = script.assert_fine();
+        assert!(script.contains(mark) && script.contains("hop-key-file"), "{shell}: {script}");
+    }
+    let bash = call(&["completions", "bash"]).stdout;
+    let (_dir, path) = file("authtap.bash", &format!("{bash}\ncomplete -p authtap\n"));
+    let mut command = Command::new("bash");
+    command.arg(text(&path));
+    assert!(run(command).assert_fine().contains("_authtap"), "bash takes it");
+
+    let page = call(&["man"]);
+    let page = page.assert_fine();
+    assert!(page.contains(".TH authtap 1") && page.contains("\\-\\-record") && page.contains("Exit codes"), "{page}");
+    let page = call(&["man", "check"]);
+    let page = page.assert_fine();
+    assert!(page.contains(".TH authtap-check 1") && page.contains("\\-\\-fail\\-on"), "{page}");
+    call(&["man", "nothing"]).assert_refused(2, &["there is no command \"nothing\"", "check", "echo"]);
+    call(&["completions", "cmd"]).assert_refused(2, &["cmd", "bash"]);
 }

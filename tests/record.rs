@@ -450,3 +450,21 @@ fn secrets_are_shown_only_to_who_insists_and_it_is_said_loudly() {
     let quiet = tap.stop().stderr;
     assert!(quiet.contains("Secrets are masked.") && quiet.contains("secrets masked"), "{quiet}");
 }
+
+#[test]
+fn a_filter_is_for_the_log_and_not_for_the_record() {
+    let origin = Origin::start(|conn| {
+        while let Some(head) = conn.read_head() {
+            let status = if head.target() == "/fine" { "200 OK" } else { "404 Not Found" };
+            conn.write(&answer(status, &[], ""));
+        }
+    });
+    let tap = Tap::start_with(&origin.url(), &["--filter", "-status:2xx path:/v"]);
+    for target in ["/fine", "/v1", "/other"] {
+        recorded(&tap, format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    let stopped = tap.stop();
+    assert_eq!(stopped.records.len(), 3);
+    assert!(stopped.stdout.contains("GET /v1") && stopped.stdout.contains("3 requests"), "{}", stopped.stdout);
+    assert!(!stopped.stdout.contains("/fine") && !stopped.stdout.contains("/other"), "{}", stopped.stdout);
+}

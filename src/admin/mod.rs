@@ -1,4 +1,4 @@
-//! The admin listener: whether the program is alive, and whether it takes connections.
+//! The admin listener: whether the program is alive, whether it takes connections, and what it counts.
 
 use std::convert::Infallible;
 use std::net::TcpListener as StdListener;
@@ -26,15 +26,21 @@ const STAY: Duration = Duration::from_secs(600);
 const FIELDS: usize = 64;
 const BUFFER: usize = 16 * 1024;
 
+/// Media types of the answers.
+const PLAIN: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// What the admin listener answers from.
 pub struct Admin {
     ready: AtomicBool,
+    /// Makes the text of the metrics.
+    metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Admin {
     /// Not ready yet.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Admin { ready: AtomicBool::new(false) })
+    pub fn new(metrics: impl Fn() -> String + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Admin { ready: AtomicBool::new(false), metrics: Box::new(metrics) })
     }
 
     /// Says whether clients may be sent here.
@@ -77,17 +83,20 @@ impl Admin {
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let (status, text) = match request.uri().path() {
-            "/healthz" | "/readyz" if !is_read => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
-            "/healthz" => (StatusCode::OK, "ok\n"),
-            "/readyz" if self.ready.load(Ordering::Relaxed) => (StatusCode::OK, "ready\n"),
-            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not taking connections\n"),
-            _ => (StatusCode::NOT_FOUND, "there are /healthz and /readyz\n"),
+        let said = |text: &'static str| Bytes::from_static(text.as_bytes());
+        let (status, kind, text) = match request.uri().path() {
+            "/healthz" | "/readyz" | "/metrics" if !is_read => {
+                (StatusCode::METHOD_NOT_ALLOWED, PLAIN, said("only GET\n"))
+            }
+            "/healthz" => (StatusCode::OK, PLAIN, said("ok\n")),
+            "/readyz" if self.ready.load(Ordering::Relaxed) => (StatusCode::OK, PLAIN, said("ready\n")),
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, PLAIN, said("not taking connections\n")),
+            "/metrics" => (StatusCode::OK, METRICS, (self.metrics)().into()),
+            _ => (StatusCode::NOT_FOUND, PLAIN, said("there are /healthz, /readyz and /metrics\n")),
         };
-        let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+        let mut response = Response::new(Full::new(text));
         *response.status_mut() = status;
-        let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, plain);
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
         response
     }
 }

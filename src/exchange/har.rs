@@ -5,7 +5,9 @@
 //!
 //! A sanitised archive is known as such. Chromium leaves Authorization, Cookie and Set-Cookie out when it exports one, and
 //! other tools write a word in their place: then the heads of its requests count as cut, since that a field is not there says
-//! nothing.
+//! nothing. One that authtap wrote has the records in it, and these are what is read of it.
+
+pub mod recorded;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -29,6 +31,8 @@ use crate::wire::RawHead;
 pub struct Archive {
     /// Its exchanges, by the time at which they began.
     pub exchanges: Vec<Exchange>,
+    /// The records of the entries that authtap wrote, each a line of JSON, in the order of the file.
+    pub records: Vec<String>,
     /// Who wrote it, with its version.
     pub creator: String,
     /// Why it is taken for sanitised, if it is.
@@ -46,7 +50,12 @@ pub fn read(text: &str) -> Option<Archive> {
         Err(error) => salvage(text, &error, &mut faults)?,
     };
     let mut read: Vec<(Entry, usize)> = Vec::new();
+    let mut records = Vec::new();
     for (number, entry) in entries.into_iter().enumerate() {
+        if let Some(record) = recorded::record(&entry) {
+            records.push(record);
+            continue;
+        }
         match serde_json::from_value(entry) {
             Ok(entry) => read.push((entry, number + 1)),
             Err(_) => faults.push(format!("entry {}: it lacks a request or a response", number + 1)),
@@ -63,7 +72,7 @@ pub fn read(text: &str) -> Option<Archive> {
     }
     exchanges.sort_by_key(|exchange| exchange.time);
     let creator = [creator.name, creator.version].join(" ").trim().to_owned();
-    Some(Archive { exchanges, creator, sanitised, faults })
+    Some(Archive { exchanges, records, creator, sanitised, faults })
 }
 
 #[derive(Deserialize)]

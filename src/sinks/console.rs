@@ -30,8 +30,13 @@ const EXPLAINED: usize = 1024;
 
 /// Whether stdout is a terminal that wants colour, by the conventions of `NO_COLOR`, `CLICOLOR` and `TERM`.
 pub fn is_coloured() -> bool {
-    let choice = anstream::AutoStream::choice(&io::stdout());
-    io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
+    wants_colour(&io::stdout())
+}
+
+/// The same for any stream.
+pub fn wants_colour(stream: &(impl anstream::stream::RawStream + IsTerminal)) -> bool {
+    let choice = anstream::AutoStream::choice(stream);
+    IsTerminal::is_terminal(stream) && choice != anstream::ColorChoice::Never
 }
 
 /// Makes the text of the log.

@@ -2,8 +2,11 @@
 //!
 //! One thread owns all of it. Findings are data that come from the rules; nothing here judges.
 
+mod archive;
 pub mod console;
 pub mod escape;
+pub mod filter;
+pub mod metrics;
 pub mod output;
 pub mod shown;
 pub mod summary;
@@ -14,10 +17,12 @@ use std::time::Duration;
 use crate::exchange::View;
 use crate::exchange::record::{self, FindingRecord, Record};
 use crate::hops::{Difference, HopReport, Told};
-use crate::rules::{Finding, RequestDiagnosis};
+use crate::rules::{Finding, RequestDiagnosis, Severity};
 
 use console::Console;
 pub(crate) use escape::printable;
+use filter::Filter;
+use metrics::Counting;
 use output::Output;
 use shown::Shown;
 use summary::Summary;
@@ -36,8 +41,12 @@ pub struct Sinks {
     log: Log,
     stdout: Output,
     record: Option<Output>,
+    archive: Option<Output>,
+    counting: Option<Counting>,
+    filter: Filter,
     summary: Summary,
     count: u64,
+    worst: Option<Severity>,
 }
 
 /// What was lost before it came to the sinks, or was not believed.
@@ -57,6 +66,10 @@ pub struct End {
     pub summary: String,
     /// Records that could not be written to their file.
     pub lost_records: u64,
+    /// Records that could not be written to the archive.
+    pub lost_entries: u64,
+    /// How bad the worst was that was found.
+    pub worst: Option<Severity>,
     /// Whether every exchange was looked at and every line written.
     pub is_complete: bool,
 }
@@ -64,7 +77,35 @@ pub struct End {
 impl Sinks {
     /// Sinks that write the log to `stdout`, and records to `record`.
     pub fn new(log: Log, stdout: Output, record: Option<Output>) -> Self {
-        Sinks { log, stdout, record, summary: Summary::default(), count: 0 }
+        Sinks {
+            log,
+            stdout,
+            record,
+            archive: None,
+            counting: None,
+            filter: Filter::default(),
+            summary: Summary::default(),
+            count: 0,
+            worst: None,
+        }
+    }
+
+    /// Writes records to an archive as well.
+    pub fn archiving(mut self, archive: Option<Output>) -> Self {
+        self.archive = archive;
+        self
+    }
+
+    /// Tells of some exchanges only in the log for people.
+    pub fn filtering(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Counts exchanges and findings as well.
+    pub fn counting(mut self, counting: Option<Counting>) -> Self {
+        self.counting = counting;
+        self
     }
 
     /// Tells of a request that one tap saw or several. `told` says which of its exchanges were told before, alone.
@@ -72,22 +113,29 @@ impl Sinks {
         let Some(outermost) = views.first() else { return };
         let fresh = || views.iter().zip(told).zip(&diagnosis.each).enumerate().filter(|(_, ((_, told), _))| !**told);
         self.count += 1;
+        self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
         let shown = Shown::of(outermost);
         self.summary.add(&shown, &diagnosis.whole.findings);
-        let wants_record = self.record.is_some() || matches!(self.log, Log::Json);
+        if let Some(counting) = &mut self.counting {
+            fresh().for_each(|(_, ((view, _), own))| counting.add(view, &own.findings));
+        }
+        let wants_record = self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json);
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
                 let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
-                if let Some(record) = &mut self.record {
-                    record.put(&line);
+                for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
+                    file.put(&line);
                 }
                 if matches!(self.log, Log::Json) {
                     self.stdout.put(&line);
                 }
             }
         }
-        if let Log::Text(console) = &mut self.log {
+        let has_header = |name: &str| views.iter().any(|view| has_header(view, name));
+        if let Log::Text(console) = &mut self.log
+            && self.filter.holds(&shown, &diagnosis.whole.findings, has_header)
+        {
             let text = console.exchange(&shown, self.count, &diagnosis.whole.findings);
             self.stdout.put(text.as_bytes());
         }
@@ -100,8 +148,13 @@ impl Sinks {
             self.stdout.put(text.as_bytes());
         }
         self.stdout.flush();
-        if let Some(record) = &mut self.record {
-            record.flush();
+        for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
+            file.flush();
+        }
+        if let Some(counting) = &self.counting {
+            let files = [self.record.as_ref(), self.archive.as_ref()];
+            let log = Some(&self.stdout).filter(|_| matches!(self.log, Log::Json));
+            counting.set_unwritten(files.into_iter().chain([log]).flatten().map(Output::lost).sum());
         }
     }
 
@@ -112,14 +165,23 @@ impl Sinks {
             self.stdout.put(text.as_bytes());
         }
         let lost_records = self.record.map_or(0, Output::finish);
+        let lost_entries = self.archive.map_or(0, Output::finish);
+        let unwritten = lost_records + lost_entries;
         let is_text = matches!(self.log, Log::Text(_));
         if is_text {
-            self.stdout.put(self.summary.text(ran, lost, lost_records, self.stdout.lost()).as_bytes());
+            self.stdout.put(self.summary.text(ran, lost, unwritten, self.stdout.lost()).as_bytes());
         }
         let lost_lines = self.stdout.finish();
-        let summary = self.summary.text(ran, lost, lost_records, lost_lines);
-        End { summary, lost_records, is_complete: lost_records + lost_lines + lost.exchanges + lost.faults == 0 }
+        let summary = self.summary.text(ran, lost, unwritten, lost_lines);
+        let worst = self.worst;
+        let is_complete = unwritten + lost_lines + lost.exchanges + lost.faults == 0;
+        End { summary, lost_records, lost_entries, worst, is_complete }
     }
+}
+
+/// Whether the request or its answer has a field of that name.
+pub(crate) fn has_header(view: &View<'_>, name: &str) -> bool {
+    view.request().has(name) || view.response().is_some_and(|response| response.head.has(name))
 }
 
 /// What a hop did, as records have it.

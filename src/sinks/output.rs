@@ -4,7 +4,7 @@
 //! dropped and counted; a disk that has room again is written to again. A file can be opened anew while it is written, so
 //! that somebody may move what was written away.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::archive::Archive;
 use crate::error::Error;
 use crate::process::{self, NO_LINK};
 
@@ -94,12 +95,32 @@ impl Output {
         Self::start_with(name, file, within_line, Some(reopen))
     }
 
+    /// Records to an HTTP Archive, which is readable for its owner alone if it is new.
+    ///
+    /// # Errors
+    /// What the operating system says when the file can't be opened or written to, and where it is none that authtap wrote.
+    pub fn to_archive(path: &Path) -> io::Result<Self> {
+        let archive = Archive::open(path)?;
+        let path = path.to_owned();
+        let name = format!("the archive {}", path.display());
+        let reopen: Open<Archive> = Box::new(move || Archive::open(&path));
+        Self::start_with(name, archive, false, Some(reopen))
+    }
+
     /// Lines to stdout.
     ///
     /// # Errors
     /// What the operating system says when a thread can't be started.
     pub fn to_stdout() -> io::Result<Self> {
         Self::start("stdout".to_owned(), io::stdout())
+    }
+
+    /// Lines to stderr, where stdout belongs to somebody else.
+    ///
+    /// # Errors
+    /// What the operating system says when a thread can't be started.
+    pub fn to_stderr() -> io::Result<Self> {
+        Self::start("stderr".to_owned(), io::stderr())
     }
 
     /// Lines to anything.
@@ -193,15 +214,19 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
     if !metadata.is_file() {
         return Ok((file, false));
     }
-    if metadata.mode() & 0o077 != 0 {
-        tracing::warn!("others than its owner may read or write the record {}; chmod 600 it", path.display());
-    }
+    warn_of_other_readers(path, &metadata);
     let mut last = [b'\n'];
     if let (Some(at), Ok(written)) = (metadata.len().checked_sub(1), File::open(path)) {
         // What can't be read can't be looked at; the worst that comes of it is one broken line.
         let _ = written.read_exact_at(&mut last, at);
     }
     Ok((file, last != [b'\n']))
+}
+
+pub(super) fn warn_of_other_readers(path: &Path, metadata: &Metadata) {
+    if metadata.mode() & 0o077 != 0 {
+        tracing::warn!("others than its owner may read or write {}; chmod 600 it", path.display());
+    }
 }
 
 struct Writer<W> {

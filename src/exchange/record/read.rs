@@ -253,6 +253,12 @@ pub struct ReadTimes {
 }
 
 impl Read {
+    /// Whether the request or its answer has a field of that name.
+    pub fn has_header(&self, name: &str) -> bool {
+        let answered = self.response.iter().flat_map(|response| &response.headers);
+        self.request.headers.iter().chain(answered).any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
     /// Reads one line of a recording.
     ///
     /// # Errors
