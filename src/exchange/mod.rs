@@ -8,6 +8,7 @@ pub mod dates;
 pub mod given;
 pub mod har;
 pub mod location;
+mod looks;
 pub mod names;
 pub mod path;
 pub mod payload;

@@ -115,7 +115,7 @@ pub struct Request<'a> {
     /// The method.
     pub method: Cow<'a, str>,
     /// The target, with what may be secret masked.
-    pub target: String,
+    pub target: &'a str,
     /// `HTTP/1.1` and the like.
     pub version: &'static str,
     /// The host that the client asked for.

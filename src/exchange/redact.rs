@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::looks::{has_escapes, is_id, is_no_word, is_of_word, is_plain, looks_made};
 use super::names;
 use super::recall::Recall;
 use crate::auth::token::is_token;
@@ -46,12 +47,6 @@ pub struct Line {
     pub value: String,
     /// Its name and its value, in JSON.
     pub json: Box<RawValue>,
-}
-
-/// Whether a value has the form of an id in logs: hexadecimal digits in parts, with nothing else beside them.
-fn is_id(value: &[u8]) -> bool {
-    let is_part = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
-    (8..=64).contains(&value.len()) && value.split(|byte| matches!(byte, b'-' | b':')).all(is_part)
 }
 
 /// The spaces and quotes between a scheme and its secret, and the quote behind it: nothing of them is secret, and a server
@@ -398,10 +393,18 @@ impl Redactor {
             Some((before, host)) => self.userinfo(before) + "@" + host,
             None => origin.to_owned(),
         };
-        let segments = path
-            .split('/')
-            .map(|segment| if is_plain(segment, 40) { segment.to_owned() } else { self.secret(segment.as_bytes()) });
-        origin + &segments.collect::<Vec<_>>().join("/")
+        let mut shown = origin;
+        shown.reserve(path.len());
+        for (number, segment) in path.split('/').enumerate() {
+            if number > 0 {
+                shown.push('/');
+            }
+            match is_plain(segment, 40) {
+                true => shown.push_str(segment),
+                false => shown.push_str(&self.secret(segment.as_bytes())),
+            }
+        }
+        shown
     }
 
     fn query(&self, query: &str) -> String {
@@ -471,11 +474,6 @@ impl Redactor {
     }
 }
 
-/// Whether a text has something in it that is written otherwise between quotes.
-fn has_escapes(text: &str) -> bool {
-    !text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
-}
-
 /// The mark at the start of a text that stands for a secret already: nothing but what [`Redactor`] itself writes.
 fn mark_at(text: &str) -> Option<&str> {
     let inside = text.strip_prefix("<redacted fp=")?;
@@ -509,54 +507,6 @@ fn spelled_in<'s>(text: &str, secret: &'s Secret) -> Option<&'s str> {
     }
     let spelled = std::str::from_utf8(secret.expose()).ok().filter(|spelled| is_no_word(spelled))?;
     text.contains(spelled).then_some(spelled)
-}
-
-/// Whether the secret is not a word that a text has anyway: to mask each "password" would tell whose password it is.
-fn is_no_word(secret: &str) -> bool {
-    let is_word = secret.len() < Redactor::SHORT && secret.bytes().all(|byte| byte.is_ascii_alphabetic());
-    secret.len() >= 6 && !is_word
-}
-
-/// What a token can be made of, and a word with it.
-fn is_of_word(char: char) -> bool {
-    char.is_alphanumeric()
-        || matches!(char, '-' | '_' | '.' | '+' | '/' | '=' | '~' | '%' | '!' | '$' | '*' | '^' | '@')
-}
-
-/// Whether a word is short and has the look of a name or a number, not of something that was made at random.
-///
-/// Digits between letters, capitals in odd places and length all speak for a secret; a hyphenated name, a number and a
-/// version do not.
-fn is_plain(word: &str, most: usize) -> bool {
-    // At the end of a sentence or of a name with an equals sign.
-    let inner = word.trim_end_matches(['=', '!', '*']);
-    let is_odd = |byte| matches!(byte, b'=' | b'%' | b'+' | b'!' | b'$' | b'*' | b'^');
-    let is_between = |byte: &u8| matches!(byte, b'-' | b'_' | b'.' | b'/' | b'~' | b':' | b',' | b'@');
-    word.len() <= most && !inner.bytes().any(is_odd) && !word.as_bytes().split(is_between).any(looks_made)
-}
-
-/// Whether a stretch of letters and digits has the look of something that was made at random.
-fn looks_made(part: &[u8]) -> bool {
-    if part.len() < 8 {
-        return false;
-    }
-    let count = |is: fn(&u8) -> bool| part.iter().filter(|byte| is(byte)).count();
-    let digits = count(u8::is_ascii_digit);
-    // `AzureApiManagementKey` turns as often as what was made at random, and has fewer capitals.
-    let is_name = digits == 0 && count(u8::is_ascii_uppercase) <= part.len() / 4;
-    if part.len() > 24 || is_name || count(u8::is_ascii_alphabetic) == 0 {
-        return part.len() > 24;
-    }
-    let turns = part.windows(2).filter(|pair| match pair {
-        [before, byte] => before.is_ascii_digit() != byte.is_ascii_digit() || is_odd_capital(*before, *byte),
-        _ => false,
-    });
-    let turns = turns.count();
-    turns > 3 || (digits > 2 && turns > 2)
-}
-
-fn is_odd_capital(before: u8, after: u8) -> bool {
-    before.is_ascii_uppercase() && after.is_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ struct Once {
     route: OnceCell<u64>,
     place: OnceCell<u64>,
     words: OnceCell<Option<usize>>,
+    shown_target: OnceCell<String>,
 }
 
 /// Something in a request that can stand for who sends it.
@@ -227,6 +228,11 @@ impl<'a> View<'a> {
     /// The request target, as sent. It may hold secrets.
     pub fn target(&self) -> &'a [u8] {
         self.line.target
+    }
+
+    /// The target as it may be shown.
+    pub fn shown_target(&self) -> &str {
+        self.once.shown_target.get_or_init(|| self.redactor.target(self.target()))
     }
 
     /// The path of the target: without origin, query and fragment. It may hold secrets.

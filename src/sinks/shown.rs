@@ -71,7 +71,7 @@ impl Shown {
             is_inner: exchange.tap.position.index > 0,
             status: exchange.response.seen().map(|response| response.status),
             method: redactor.name(view.method()).into_owned(),
-            target: redactor.target(view.target()),
+            target: view.shown_target().to_owned(),
             // An archive does not tell.
             client: Some(exchange.client.addr.ip())
                 .filter(|addr| !addr.is_unspecified())

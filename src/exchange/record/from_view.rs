@@ -69,7 +69,7 @@ fn request<'a>(view: &'a View<'a>) -> Request<'a> {
     let redactor = view.redactor();
     Request {
         method: redactor.name(view.method()),
-        target: redactor.target(view.target()),
+        target: view.shown_target(),
         version: request.version.as_str(),
         authority: view.authority().map(|authority| redactor.authority(&authority)),
         headers: request_headers(view),
