@@ -316,8 +316,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The value of a field of the response as it may be shown; what was read of its challenges is not read again.
+    /// The value of a field of the response as it may be shown; what was read of its challenges is not read
+    /// again, nor what was made of the same line before.
     pub fn shown_in_response(&self, field: &Field<'_>) -> String {
+        if let Some(line) = self.redactor.recall(field.line, true) {
+            return line.value.clone();
+        }
         match self.challenged.iter().find(|challenged| challenged.field == field.index) {
             Some(read) => self.redactor.field_with_challenges(field.name, field.value, &read.challenges),
             None => self.redactor.field(field.name, field.value),
