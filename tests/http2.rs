@@ -516,8 +516,12 @@ fn an_upstream_that_refuses_is_a_502() {
             let proxy_status = answer.headers()["proxy-status"].to_str().unwrap().to_owned();
             assert_eq!(proxy_status, "authtap; error=connection_refused; details=\"connection refused\"");
             assert!(read(answer.body_mut()).await.unwrap().starts_with(b"authtap: "));
+            let head = Request::head("http://api.example/").body(()).unwrap();
+            let mut answer = client.send_request(head, true).unwrap().0.await.unwrap();
+            assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+            assert!(read(answer.body_mut()).await.unwrap().is_empty(), "an answer to HEAD has no body");
         });
-        let record = tap.record();
+        let record = tap.records(2).remove(0);
         assert_outcome(&record, "upstream-failed");
         assert_verdict(&record, "upstream-failed");
         assert_eq!(record["failure"]["step"], "connect");

@@ -161,6 +161,7 @@ impl Requests {
             return Err(h2::Reason::PROTOCOL_ERROR.into());
         }
         self.tell_next_tap(&mut parts, &recording, brought);
+        let is_head = parts.method == Method::HEAD;
         let body = Passed::request(body, recording.clone());
         let answer = match &self.sender {
             Sender::Http2 { sender, .. } => {
@@ -192,7 +193,7 @@ impl Requests {
                 let reply = Reply::to(&failure);
                 recording.with(|recording| recording.response_by_tap(reply.head("HTTP/2"), Version::Http2));
                 recording.finish(Outcome::UpstreamFailed(failure));
-                Ok(own_response(reply))
+                Ok(own_response(reply, is_head))
             }
         }
     }
@@ -361,8 +362,9 @@ fn response_head<B>(response: &Response<B>, version: Version) -> RawHead {
     RawHead::from_fields(start_line.trim_end(), fields(response.headers()))
 }
 
-fn own_response(reply: Reply) -> Response<AnswerBody> {
-    let body = Full::new(Bytes::from(reply.body.clone())).map_err(|never| match never {});
+fn own_response(reply: Reply, is_head: bool) -> Response<AnswerBody> {
+    let body = if is_head { Bytes::new() } else { Bytes::from(reply.body.clone()) };
+    let body = Full::new(body).map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::BAD_GATEWAY);
     for (name, value) in reply.fields() {

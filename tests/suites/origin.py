@@ -58,6 +58,9 @@ async def http1_exchange(reader, writer):
             trailers.append(line.decode("latin-1").split(":")[0].lower())
     elif "content-length" in fields:
         body = await reader.readexactly(int(fields["content-length"][0]))
+    if words[1] in ("/nonsense", "/cut"):
+        writer.write(b"nonsense\r\n\r\n" if words[1] == "/nonsense" else b"HTTP/1.1 200 OK\r\nX-")
+        return False
     if words[1] == "/held":
         # No answer: the peer has to leave.
         return bool(await reader.read())
