@@ -35,7 +35,7 @@ def attack(name, options, addr, folder):
     path = "/large" if name == "slow readers" else "/"
     command = ["slowhttptest", "-c", str(CONNECTIONS), "-r", "500", "-l", str(SECONDS), "-p", "3", "-u", f"http://{addr}{path}",
                "-g", "-o", f"{folder}/{name.replace(' ', '-')}", *options]
-    took, held = [], 0
+    took = []
     with open(f"{folder}/{name.replace(' ', '-')}.txt", "w") as log:
         tool = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -51,7 +51,6 @@ def attack(name, options, addr, folder):
         rows = [list(map(int, line.split(","))) for line in lines if line.strip()]
     held = max(row[3] for row in rows)
     available = all(row[4] > 0 for row in rows)
-    # The tool counts itself out where the other side ends what is too slow, which the tap leaves to the backend.
     fine = held >= CONNECTIONS * 0.9 and available and max(took) < PROMPT
     print(f"{name}: {held} held, {len(took)} requests beside them, the slowest {max(took) * 1000:.0f} ms, "
           f"{'available' if available else 'not available'} all the while")

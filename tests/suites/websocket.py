@@ -14,6 +14,7 @@ AT_ONCE = "8"
 LEFT_OUT = ("--exclude", "12.*", "--exclude", "13.*")
 # How often a case is played again that gave two verdicts.
 AGAIN = 8
+FEW = 10
 # The verdicts of a case, as the report has them.
 PARTS = ("behavior", "behaviorClose", "remoteCloseCode")
 
@@ -45,7 +46,9 @@ def main():
     direct = verdicts(server, f"{folder}/direct")
     through = verdicts(tap, f"{folder}/through")
     differing = [case for case in sorted(direct | through) if direct.get(case) != through.get(case)]
-    differing = [case for case in differing if is_steady(case, server, tap, folder)]
+    # Where many differ it is no matter of chance, and there is no end of playing them again.
+    if len(differing) <= FEW:
+        differing = [case for case in differing if is_steady(case, server, tap, folder)]
     for case in differing:
         print(f"case {case}: {direct.get(case)} without the tap, {through.get(case)} with it")
     kept = sum(verdict[0] == "OK" for verdict in direct.values())
