@@ -442,6 +442,66 @@ fn another_host_is_the_authority_and_in_the_record() {
     assert_eq!(record["request"]["authority"], "api.example");
 }
 
+/// A request with a Host field and no `:authority`, as one is written that was HTTP/1 before.
+fn by_host(path: &str) -> Request<()> {
+    Request::get(path).header("host", "api.example").body(()).unwrap()
+}
+
+#[test]
+fn a_host_field_in_place_of_the_authority_says_where_a_request_goes() {
+    let addr = answers(|request, mut respond| async move {
+        let mut body = respond.send_response(Response::new(()), false).unwrap();
+        let both = format!("{} {:?}", request.uri(), request.headers()["host"]);
+        body.send_data(both.into(), true).unwrap();
+    });
+    for (options, wanted, what) in [
+        (&[][..], "http://api.example/one \"api.example\"", "authority"),
+        (&["--host", "other.example"], "http://other.example/one \"other.example\"", "host"),
+    ] {
+        let tap = Tap::start_with(&format!("h2c://{addr}"), options);
+        run(async {
+            let mut client = client(tap.addr()).await;
+            let mut answer = client.send_request(by_host("/one"), true).unwrap().0.await.unwrap();
+            assert_eq!(read(answer.body_mut()).await.unwrap(), wanted.as_bytes());
+        });
+        let record = tap.record();
+        assert_outcome(&record, "complete");
+        assert_eq!(record["edits"][0]["what"], what, "{record:#}");
+    }
+}
+
+#[test]
+fn another_host_replaces_a_host_field_before_an_upstream_that_has_only_http1() {
+    let origin = http1_only(|head| answer("200 OK", &[], &head.get("host").unwrap()));
+    let tap = Tap::start_with(&origin.url(), &["--host", "other.example"]);
+    run(async {
+        let mut client = client(tap.addr()).await;
+        let mut beside = get("/");
+        beside.headers_mut().insert("host", HeaderValue::from_static("api.example"));
+        for request in [by_host("/"), beside] {
+            let mut answer = client.send_request(request, true).unwrap().0.await.unwrap();
+            assert_eq!(read(answer.body_mut()).await.unwrap(), b"other.example");
+        }
+    });
+    tap.records(2).iter().for_each(|record| assert_eq!(record["edits"][0]["from"], "api.example", "{record:#}"));
+}
+
+#[test]
+fn a_request_that_goes_nowhere_is_a_broken_rule_and_harms_no_other() {
+    let addr = answers(|_, mut respond| async move {
+        respond.send_response(Response::new(()), true).unwrap();
+    });
+    let tap = h2c(addr);
+    run(async {
+        let mut client = client(tap.addr()).await;
+        let unnamed = Request::get("/").body(()).unwrap();
+        let error = client.send_request(unnamed, true).unwrap().0.await.unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::PROTOCOL_ERROR));
+        assert_eq!(client.send_request(get("/"), true).unwrap().0.await.unwrap().status(), StatusCode::OK);
+    });
+    assert_outcome(&tap.records(2)[0], "upstream-failed");
+}
+
 #[test]
 fn an_upstream_that_refuses_is_a_502() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -456,8 +516,12 @@ fn an_upstream_that_refuses_is_a_502() {
             let proxy_status = answer.headers()["proxy-status"].to_str().unwrap().to_owned();
             assert_eq!(proxy_status, "authtap; error=connection_refused; details=\"connection refused\"");
             assert!(read(answer.body_mut()).await.unwrap().starts_with(b"authtap: "));
+            let head = Request::head("http://api.example/").body(()).unwrap();
+            let mut answer = client.send_request(head, true).unwrap().0.await.unwrap();
+            assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+            assert!(read(answer.body_mut()).await.unwrap().is_empty(), "an answer to HEAD has no body");
         });
-        let record = tap.record();
+        let record = tap.records(2).remove(0);
         assert_outcome(&record, "upstream-failed");
         assert_verdict(&record, "upstream-failed");
         assert_eq!(record["failure"]["step"], "connect");

@@ -19,6 +19,10 @@ declare -A package_of=(
     [cc]=build-essential
     [prlimit]=util-linux
     [setpriv]=util-linux
+    [h2load]=nghttp2-client
+    [slowhttptest]=slowhttptest
+    [testssl]=testssl.sh
+    [varnishtest]=varnish
 )
 
 missing=()

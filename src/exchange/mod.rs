@@ -232,7 +232,7 @@ impl Version {
 /// Something that the tap changed in a request or in its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// What was changed: `host`, or `hop-header` and `hop-header-answer`, which taps add for each other and take off.
+    /// What was changed: `host`, `authority` of HTTP/2, or `hop-header` and `hop-header-answer`, which taps add for each other and take off.
     pub what: &'static str,
     /// What stood there.
     pub from: Cow<'static, str>,

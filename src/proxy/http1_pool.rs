@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::http::{HeaderValue, Request, Response, Version, header, request};
+use hyper::http::{HeaderValue, Method, Request, Response, Version, header, request};
 use hyper_util::rt::TokioIo;
 
 use super::ListeningTap;
@@ -89,9 +89,12 @@ fn to_http1(mut parts: request::Parts) -> request::Parts {
     {
         parts.headers.insert(header::COOKIE, cookie);
     }
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    if let Ok(uri) = target.parse() {
-        parts.uri = uri;
+    // The target of CONNECT is the authority in both versions.
+    if parts.method != Method::CONNECT {
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        if let Ok(uri) = target.parse() {
+            parts.uri = uri;
+        }
     }
     parts
 }

@@ -11,11 +11,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use hyper::http::{self, HeaderName, HeaderValue, Request, Response, Uri};
+use hyper::http::uri::Scheme;
+use hyper::http::{self, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::{oneshot, watch};
 
+use super::authority;
 use super::hop::{Hop, Judged};
 use super::http1_pool::Http1Pool;
 use super::http2_limits;
@@ -29,6 +31,9 @@ use super::{ListeningTap, host_edit};
 use crate::exchange::{self, Failure, Outcome, Step, UpstreamSide, Version};
 use crate::panics;
 use crate::wire::RawHead;
+
+/// Why a request is refused that HTTP/2 has no way to pass on.
+const NOWHERE: &str = "the request has neither :authority nor a Host field";
 
 type AnswerBody = UnsyncBoxBody<Bytes, hyper::Error>;
 
@@ -151,7 +156,12 @@ impl Requests {
         let brought = self.take_hop_headers(&mut parts);
         let recording = self.begin(&parts);
         self.set_authority(&mut parts, &recording);
+        if !authority::is_named(&parts) && !self.takes_unnamed(&parts) {
+            recording.finish(Outcome::UpstreamFailed(Failure { step: Step::Send, reason: NOWHERE.to_owned() }));
+            return Err(h2::Reason::PROTOCOL_ERROR.into());
+        }
         self.tell_next_tap(&mut parts, &recording, brought);
+        let is_head = parts.method == Method::HEAD;
         let body = Passed::request(body, recording.clone());
         let answer = match &self.sender {
             Sender::Http2 { sender, .. } => {
@@ -183,7 +193,7 @@ impl Requests {
                 let reply = Reply::to(&failure);
                 recording.with(|recording| recording.response_by_tap(reply.head("HTTP/2"), Version::Http2));
                 recording.finish(Outcome::UpstreamFailed(failure));
-                Ok(own_response(reply))
+                Ok(own_response(reply, is_head))
             }
         }
     }
@@ -217,19 +227,22 @@ impl Requests {
         recording
     }
 
-    /// `:authority` stands for the Host field, so it is set where that would be.
+    /// Says where the request goes: as the tap was told, or as it came. What a request was changed in is in the record.
     fn set_authority(&self, parts: &mut http::request::Parts, recording: &Shared) {
-        let Some(host) = self.tap.host.as_deref() else { return };
-        let from = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
-        let mut uri = parts.uri.clone().into_parts();
-        let Ok(authority) = host.to.parse() else { return };
-        if from == host.to {
-            return;
+        let scheme = if self.tap.target.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let edit = match (&self.tap.host, &self.sender) {
+            (Some(host), _) => authority::replace(parts, host, scheme).map(|from| host_edit(host, from)),
+            (None, Sender::Http2 { .. }) => authority::name_by_host(parts, scheme),
+            (None, _) => None,
+        };
+        if let Some(edit) = edit {
+            recording.with(|recording| recording.edited(edit));
         }
-        uri.authority = Some(authority);
-        let Ok(uri) = Uri::from_parts(uri) else { return };
-        parts.uri = uri;
-        recording.with(|recording| recording.edited(host_edit(host, from)));
+    }
+
+    /// Whether the upstream can be asked without saying where the request is to go: it may judge that for itself.
+    fn takes_unnamed(&self, parts: &http::request::Parts) -> bool {
+        parts.method != Method::CONNECT && !matches!(self.sender, Sender::Http2 { .. })
     }
 
     /// Takes the hop headers off a request.
@@ -349,8 +362,9 @@ fn response_head<B>(response: &Response<B>, version: Version) -> RawHead {
     RawHead::from_fields(start_line.trim_end(), fields(response.headers()))
 }
 
-fn own_response(reply: Reply) -> Response<AnswerBody> {
-    let body = Full::new(Bytes::from(reply.body.clone())).map_err(|never| match never {});
+fn own_response(reply: Reply, is_head: bool) -> Response<AnswerBody> {
+    let body = if is_head { Bytes::new() } else { Bytes::from(reply.body.clone()) };
+    let body = Full::new(body).map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::BAD_GATEWAY);
     for (name, value) in reply.fields() {

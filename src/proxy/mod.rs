@@ -3,6 +3,7 @@
 //! It knows no rules. Each core has a thread of its own with its own listener on the shared port, so that no connection
 //! ever moves between threads.
 
+mod authority;
 mod buffers;
 mod downstream;
 mod flow;
