@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests play against, on Debian 12. What is there already is left alone, so a second
-# run does nothing and needs no network.
+# Installs the programs that the tests play against, on Debian 12; with `suites`, those of tests/suites/run as well. What
+# is there already is left alone, so a second run does nothing and needs no network.
 set -euo pipefail
 
 # Debian keeps daemons where an ordinary user's PATH does not look.
@@ -19,11 +19,11 @@ declare -A package_of=(
     [cc]=build-essential
     [prlimit]=util-linux
     [setpriv]=util-linux
-    [h2load]=nghttp2-client
-    [slowhttptest]=slowhttptest
-    [testssl]=testssl.sh
-    [varnishtest]=varnish
 )
+# The suites of others are run by hand, and have programs of their own.
+if [[ ${1-} == suites ]]; then
+    package_of+=([h2load]=nghttp2-client [slowhttptest]=slowhttptest [testssl]=testssl.sh [varnishtest]=varnish)
+fi
 
 missing=()
 for program in "${!package_of[@]}"; do
