@@ -8,8 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::canaries::{BEARER_TOKEN, SESSION, assert_no_secret};
-use common::gateway::changing;
-use common::path::{ReservedPort, bearer, orders};
+use common::path::{bearer, record_path};
 use common::{Origin, Tap, curl};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -184,23 +183,11 @@ fn a_broken_or_foreign_file_is_told_with_its_place_and_the_rest_is_read() {
     assert!(said.code == Some(1) && said.stderr.contains("/no/such/file.har"), "{}", said.stderr);
 }
 
-/// Records traffic through a path of two taps whose gateway takes the header off under `/admin`.
+/// What a path of two taps recorded.
 fn recorded_path() -> (TempDir, PathBuf, Vec<Value>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("path.jsonl");
-    let origin = orders();
-    let port = ReservedPort::new();
-    let gateway = changing(&port.addr().to_string(), |request| {
-        if request.start_line.contains("/admin") {
-            request.take("authorization");
-        }
-    });
-    let taps = [format!("edge@127.0.0.1:0={}", gateway.url()), format!("app@{}={}", port.addr(), origin.url())];
-    let tap = Tap::run(&["--record", path.to_str().unwrap()], &[&taps[0], &taps[1]]);
-    for target in ["/v1/orders", "/v1/admin/keys", "/v1/admin/users"] {
-        curl(&["-H", &bearer(), &tap.url(target)]);
-    }
-    assert_eq!(tap.stop().code, Some(0));
+    record_path(&["--record", path.to_str().unwrap()]);
     let records = fs::read_to_string(&path).unwrap();
     let records = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (dir, path, records)

@@ -14,9 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common::canaries::{API_KEY, PASSWORD, SESSION, assert_no_secret};
-use common::gateway::changing;
 use common::head::answer;
-use common::path::{ReservedPort, bearer, orders};
+use common::path::{ReservedPort, bearer, record_path};
 use common::process::Process;
 use common::{Client, DEADLINE, Origin, Tap, curl, wait_for};
 use serde_json::{Value, json};
@@ -164,19 +163,7 @@ fn lines_stay_apart_as_they_were_spelled_and_a_failure_is_told() {
 fn recorded_path() -> (TempDir, PathBuf, PathBuf) {
     let (dir, record) = place("path.jsonl");
     let har = dir.path().join("path.har");
-    let origin = orders();
-    let port = ReservedPort::new();
-    let gateway = changing(&port.addr().to_string(), |request| {
-        if request.start_line.contains("/admin") {
-            request.take("authorization");
-        }
-    });
-    let taps = [format!("edge@127.0.0.1:0={}", gateway.url()), format!("app@{}={}", port.addr(), origin.url())];
-    let tap = Tap::run(&["--record", text(&record), "--har", text(&har)], &[&taps[0], &taps[1]]);
-    for target in ["/v1/orders", "/v1/admin/keys", "/v1/admin/users"] {
-        curl(&["-H", &bearer(), &tap.url(target)]);
-    }
-    assert_eq!(tap.stop().code, Some(0));
+    record_path(&["--record", text(&record), "--har", text(&har)]);
     (dir, record, har)
 }
 

@@ -334,7 +334,7 @@ impl<'a> View<'a> {
         let answer = self.exchange.response.seen().map(|response| &response.head);
         let fields = std::iter::once(request).chain(answer).flat_map(|head| head.fields());
         let fields = fields.filter(|field| self.redactor.masks(field.name)).map(|field| field.value);
-        let query = request.request_line().target.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+        let query = self.target().splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
         let pairs = query.split(|byte| *byte == b'&').filter_map(|pair| {
             let at = memchr::memchr(b'=', pair)?;
             Some((pair.get(..at)?, pair.get(at + 1..)?))

@@ -98,18 +98,26 @@ impl Observer {
     }
 
     fn guarded_request(&mut self, bytes: &[u8], observe: impl FnOnce(&mut Self) -> Pass) -> Pass {
+        self.guarded(|observer| &mut observer.held, bytes, observe)
+    }
+
+    /// Has bytes observed. `held` are those of the same direction that wait to go on: after a fault they go on first.
+    fn guarded(
+        &mut self,
+        held: fn(&mut Self) -> &mut Held,
+        bytes: &[u8],
+        observe: impl FnOnce(&mut Self) -> Pass,
+    ) -> Pass {
         if self.is_broken {
-            return behind_what_was_held(&mut self.held, bytes);
+            return behind_what_was_held(held(self), bytes);
         }
-        let held = self.held.clone();
-        match panics::guarded(|| observe(self)) {
-            Some(pass) => pass,
-            None => {
-                self.held = held;
-                self.break_off();
-                behind_what_was_held(&mut self.held, bytes)
-            }
+        let before = held(self).clone();
+        if let Some(pass) = panics::guarded(|| observe(self)) {
+            return pass;
         }
+        *held(self) = before;
+        self.break_off();
+        behind_what_was_held(held(self), bytes)
     }
 
     /// A fault must not stop traffic: from here on the connection is just relayed.
@@ -323,18 +331,7 @@ impl Observer {
     }
 
     fn guarded_response(&mut self, bytes: &[u8], observe: impl FnOnce(&mut Self) -> Pass) -> Pass {
-        if self.is_broken {
-            return behind_what_was_held(&mut self.held_answer, bytes);
-        }
-        let held = self.held_answer.clone();
-        match panics::guarded(|| observe(self)) {
-            Some(pass) => pass,
-            None => {
-                self.held_answer = held;
-                self.break_off();
-                behind_what_was_held(&mut self.held_answer, bytes)
-            }
-        }
+        self.guarded(|observer| &mut observer.held_answer, bytes, observe)
     }
 
     fn observe_response(&mut self, bytes: &[u8]) -> Pass {

@@ -6,6 +6,8 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use super::canaries::{BEARER_TOKEN, assert_secret_absent};
+use super::curl;
+use super::gateway::changing;
 use super::head::{Head, answer};
 use super::origin::Origin;
 use super::record::{findings, verdict};
@@ -312,4 +314,22 @@ impl Way {
         }
         self
     }
+}
+
+/// Sends requests through a path of two taps whose gateway takes the header off under `/admin`; `options` say where that is
+/// recorded.
+pub fn record_path(options: &[&str]) {
+    let origin = orders();
+    let port = ReservedPort::new();
+    let gateway = changing(&port.addr().to_string(), |request| {
+        if request.start_line.contains("/admin") {
+            request.take("authorization");
+        }
+    });
+    let taps = [format!("edge@127.0.0.1:0={}", gateway.url()), format!("app@{}={}", port.addr(), origin.url())];
+    let tap = Tap::run(options, &[&taps[0], &taps[1]]);
+    for target in ["/v1/orders", "/v1/admin/keys", "/v1/admin/users"] {
+        curl(&["-H", &bearer(), &tap.url(target)]);
+    }
+    assert_eq!(tap.stop().code, Some(0));
 }
