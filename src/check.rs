@@ -22,13 +22,13 @@ use crate::exchange::record::Record;
 use crate::exchange::record::read::{Read, ReadFinding};
 use crate::exchange::redact::Redactor;
 use crate::keys::Keys;
-use crate::rules::{At, Certainty, Evidence, Finding, Severity, find};
+use crate::rules::{At, Certainty, Evidence, Finding, NOT_DIAGNOSED, Severity, find};
 use crate::sinks::console::{self, Console};
-use crate::sinks::filter::Filter;
+use crate::sinks::filter::{Filter, Heads};
 use crate::sinks::output::print;
 use crate::sinks::shown::Shown;
 use crate::sinks::summary::Summary;
-use crate::sinks::{Lost, has_header, recorded, wrap};
+use crate::sinks::{Lost, heads, recorded, wrap};
 
 /// The largest file that is read; a browser's archive of a whole day is smaller.
 const LARGEST: u64 = 1 << 30;
@@ -50,6 +50,7 @@ struct Checked {
     faults: Vec<String>,
     format: LogFormat,
     filter: Filter,
+    shows_heads: bool,
     redactor: Rc<Redactor>,
     /// What was given of the service, where anything was.
     keys: Option<Keys>,
@@ -71,7 +72,8 @@ pub fn run(options: &CheckOptions) -> Result<u8, Error> {
         span: None,
         faults: Vec::new(),
         format: options.format,
-        filter: Filter::parse(options.filter.as_deref().unwrap_or_default())?,
+        filter: Filter::parse("--filter", options.filter.as_deref().unwrap_or_default())?,
+        shows_heads: options.verbose,
         keys: Keys::start(&GivenConfig::new(&options.given, None)?)?,
         redactor: Rc::new(Redactor::new(key, options.show.iter().cloned()).masking(options.redact.iter().cloned())),
     };
@@ -146,15 +148,15 @@ impl Checked {
             }
             let diagnosis = diagnoser.diagnose(&view);
             let shown = Shown::of(&view);
-            if !self.filter.holds(&shown, &diagnosis.findings, |name| has_header(&view, name)) {
+            if !self.filter.holds(&shown, &diagnosis.findings, std::slice::from_ref(&view)) {
                 continue;
             }
             self.seen_at(exchange.time);
-            self.tell(&shown, &diagnosis.findings);
-            if self.format == LogFormat::Json {
+            if self.format == LogFormat::Json || self.shows_heads {
                 let record = Record::new(&view, recorded(diagnosis.verdict(), &diagnosis.findings), Vec::new());
-                self.text.push_str(&String::from_utf8_lossy(&record.to_line()));
+                self.line(&record.to_line());
             }
+            self.tell(&shown, &diagnosis.findings);
         }
         faults.extend(archive.faults.iter().cloned());
         self.keep_faults(path, faults.iter().map(String::as_str));
@@ -181,19 +183,20 @@ impl Checked {
     fn records(&mut self, reads: &[(Read, &str)], faults: &mut Vec<String>) {
         let ids: HashSet<&str> = reads.iter().map(|(read, _)| read.id.as_str()).collect();
         let mut told: HashSet<(&str, &str)> = HashSet::new();
+        let mut left_out = 0;
         for (read, line) in reads {
             let mut findings: Vec<Finding> = read.diagnosis.findings.iter().filter_map(finding).collect();
             let shown = Shown::of_record(read);
-            if !self.filter.holds(&shown, &findings, |name| read.has_header(name)) {
+            if !self.filter.holds(&shown, &findings, read) {
                 continue;
             }
-            if self.format == LogFormat::Json {
-                self.text.push_str(line);
-                self.text.push('\n');
-            }
+            self.line(line.as_bytes());
             let unknown = read.diagnosis.findings.len() - findings.len();
             if unknown > 0 {
                 faults.push(format!("{}: {unknown} findings of rules that this version does not have", read.id));
+            }
+            if read.diagnosis.verdict == NOT_DIAGNOSED {
+                left_out += 1;
             }
             // What several taps saw of one request is told once, with what the first of them saw.
             findings.retain(|finding| told.insert((&read.path_id, finding.rule.name)));
@@ -201,7 +204,27 @@ impl Checked {
             if !is_inner || findings.first().is_some_and(|finding| finding.severity > Severity::Info) {
                 read.time.parse().into_iter().for_each(|time| self.seen_at(time));
                 self.tell(&shown, &findings);
+                if read.diagnosis.verdict == NOT_DIAGNOSED {
+                    self.summary.leave_out();
+                }
             }
+        }
+        if left_out > 0 {
+            faults.push(format!(
+                "{left_out} exchanges were recorded with --no-diagnosis: nobody looked for faults in them"
+            ));
+        }
+    }
+
+    /// The record of an exchange, in the form that was asked for.
+    fn line(&mut self, record: &[u8]) {
+        match self.format {
+            LogFormat::Json => {
+                self.text.push_str(String::from_utf8_lossy(record).trim_end());
+                self.text.push('\n');
+            }
+            LogFormat::Text if self.shows_heads => self.text.push_str(&heads(record)),
+            LogFormat::Text => {}
         }
     }
 
@@ -216,7 +239,7 @@ impl Checked {
         self.summary.add(shown, findings);
         // A file is looked through for what is wrong in it; what is not is in the count.
         let is_alarm = findings.first().is_some_and(|finding| finding.severity > Severity::Info);
-        if self.format == LogFormat::Text && is_alarm {
+        if self.format == LogFormat::Text && (is_alarm || self.shows_heads) {
             self.text.push_str(&self.console.exchange(shown, self.number, findings));
         }
     }
@@ -256,6 +279,16 @@ impl Checked {
             let span = span.and_then(|span| Duration::try_from(span).ok()).unwrap_or_default();
             self.text.push_str(&self.summary.text(span, &Lost::default(), 0, 0));
         }
+    }
+}
+
+impl Heads for Read {
+    fn has_header(&self, name: &str) -> bool {
+        Read::has_header(self, name)
+    }
+
+    fn agent_begins(&self, prefix: &str) -> bool {
+        self.request_value("user-agent").is_some_and(|agent| agent.starts_with(prefix))
     }
 }
 

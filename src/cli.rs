@@ -111,8 +111,8 @@ pub struct CheckOptions {
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,
 
-    /// Look only at these exchanges: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS, header:NAME,
-    /// all of which have to hold; - before one turns it round
+    /// Look only at these exchanges: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS, agent:PREFIX,
+    /// header:NAME, all of which have to hold; - before one turns it round
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
 
@@ -123,6 +123,10 @@ pub struct CheckOptions {
     /// Mask the values of this field, or of this query parameter, although it counts as harmless; may be given several times
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
     pub redact: Vec<String>,
+
+    /// Show the heads of each exchange, masked: > towards the backend, < back, * the tap
+    #[arg(short, long)]
+    pub verbose: bool,
 
     /// How to print it: for people, or as records with their diagnosis
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -350,9 +354,24 @@ pub struct RunOptions {
     pub fail_on: Option<FailOn>,
 
     /// Tell only of these exchanges in the log: words such as status:4xx, rule:NAME, method:GET, path:/prefix, client:ADDRESS,
-    /// header:NAME, all of which have to hold; - before one turns it round. The record has all exchanges
+    /// agent:PREFIX, header:NAME, all of which have to hold; - before one turns it round. The record has all exchanges
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true, help_heading = "Output")]
     pub filter: Option<String>,
+
+    /// Do not show exchanges of this kind while nothing is wrong with them, as with the usual health probes: words as for
+    /// --filter; may be given several times. "none" shows the usual probes too
+    #[arg(long, value_name = "EXPR", action = ArgAction::Append, help_heading = "Output")]
+    pub quiet_probes: Vec<String>,
+
+    /// Show the heads of each exchange in the log, as they were on the wire, masked: > towards the backend, < back, * the tap
+    #[arg(short, long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub verbose: Switch,
+
+    /// Record what passes and diagnose none of it: every verdict is "not-diagnosed". What it costs to diagnose can be seen so
+    #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub no_diagnosis: Switch,
 
     /// Bytes of each head that are recorded; larger heads go on all the same
     #[arg(long, value_name = "SIZE", default_value = "64KiB", help_heading = "Output")]

@@ -39,10 +39,16 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which exchanges the log tells of, in words.
     pub filter: Option<String>,
+    /// What counts as a health probe, in words.
+    pub quiet_probes: Vec<String>,
+    /// Whether the log has the heads of exchanges.
+    pub shows_heads: bool,
     /// The command that runs while the taps listen; empty where there is none.
     pub command: Vec<OsString>,
     /// From which severity on a finding counts as a failure.
     pub fail_on: FailOn,
+    /// Whether exchanges are diagnosed.
+    pub diagnoses: bool,
     /// Where health is asked for.
     pub admin: Option<SocketAddr>,
     /// How long running exchanges may take after SIGTERM.
@@ -164,6 +170,15 @@ impl Config {
         if options.insecure.is_on() && options.cacert.is_some() {
             return Err(Error::usage("--insecure and --cacert contradict each other").advice("leave --insecure out"));
         }
+        if options.no_diagnosis.is_on() && options.fail_on.is_some_and(|severity| severity != FailOn::Never) {
+            return Err(Error::usage("--no-diagnosis and --fail-on contradict each other: nothing would be found")
+                .advice("leave one of them out"));
+        }
+        if options.verbose.is_on() && options.log_format == LogFormat::Json {
+            return Err(
+                Error::usage("--verbose is for the log for people").advice("leave it out: the record has all heads")
+            );
+        }
         if options.har.is_some() && options.har == options.record {
             return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
         }
@@ -219,7 +234,13 @@ impl Config {
             har: options.har,
             log_format: options.log_format,
             filter: options.filter,
-            fail_on: options.fail_on.unwrap_or(if options.client.is_empty() { FailOn::Never } else { FailOn::Error }),
+            quiet_probes: options.quiet_probes,
+            shows_heads: options.verbose.is_on(),
+            fail_on: options.fail_on.unwrap_or(match options.client.is_empty() || options.no_diagnosis.is_on() {
+                true => FailOn::Never,
+                false => FailOn::Error,
+            }),
+            diagnoses: !options.no_diagnosis.is_on(),
             command: options.client,
             admin: options.admin,
             drain: options.drain.get(),

@@ -24,6 +24,7 @@ pub struct Diagnoser {
     memory: Memory,
     /// The key of the fingerprints in hop headers, where taps of other processes write some.
     hop_fingerprints: Option<FingerprintKey>,
+    rests: bool,
 }
 
 impl Diagnoser {
@@ -35,6 +36,12 @@ impl Diagnoser {
     /// The same with a memory of at most so many bytes.
     pub fn remembering(mut self, bytes: usize) -> Self {
         self.memory.bound(bytes);
+        self
+    }
+
+    /// The same that runs no rule and says so.
+    pub fn resting(mut self, rests: bool) -> Self {
+        self.rests = rests;
         self
     }
 

@@ -30,6 +30,7 @@ use crate::sinks::console::{self, Console};
 use crate::sinks::filter::Filter;
 use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
+use crate::sinks::probes::Probes;
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
 use crate::tls;
@@ -60,7 +61,8 @@ const LEFTOVER: Duration = Duration::from_millis(500);
 /// # Errors
 /// What keeps it from starting, with what to do about it.
 pub fn run(mut config: Config) -> Result<u8, Error> {
-    let filter = Filter::parse(config.filter.as_deref().unwrap_or_default())?;
+    let filter = Filter::parse("--filter", config.filter.as_deref().unwrap_or_default())?;
+    let probes = Probes::parse(&config.quiet_probes)?;
     if let Some(descriptors) = process::raise_descriptor_limit() {
         config.limits.connections = connections_within(descriptors, &config);
     }
@@ -112,7 +114,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
         metrics.text(open, counted.dropped())
     });
-    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), filter };
+    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), filter, probes };
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
     let urls: Vec<(String, String)> =
         taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
@@ -235,6 +237,8 @@ struct Files {
     counting: Option<Counting>,
     /// What the log tells of.
     filter: Filter,
+    /// What counts as a health probe.
+    probes: Probes,
 }
 
 fn start_diagnosis(
@@ -254,13 +258,17 @@ fn start_diagnosis(
     };
     let lines = if owns_stdout { Output::to_stdout() } else { Output::to_stderr() };
     let lines = lines.map_err(|error| cannot("the log", error))?;
-    let sinks =
-        Sinks::new(log, lines, files.record).archiving(files.archive).counting(files.counting).filtering(files.filter);
+    let sinks = Sinks::new(log, lines, files.record)
+        .archiving(files.archive)
+        .counting(files.counting)
+        .filtering(files.filter)
+        .probed_by(files.probes)
+        .showing_heads(config.shows_heads);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),
     };
-    let mut diagnoser = diagnoser.remembering(config.history_bytes);
+    let mut diagnoser = diagnoser.remembering(config.history_bytes).resting(!config.diagnoses);
     if let Some(keys) = &keys {
         diagnoser.set_given(keys.given().clone());
     }

@@ -64,7 +64,7 @@ fn table(workload: &Workload, subjects: &[Subject], figures: &BTreeMap<usize, Ve
     workload.figures.iter().for_each(|name| print!("{name:>16}"));
     println!("{:>10}", "ratio");
     for (at, subject) in subjects.iter().enumerate() {
-        print!("{:<16}", subject.name());
+        print!("{:<20}", subject.name());
         let own = medians(at);
         own.iter().for_each(|figure| match figure {
             Some(figure) => print!("{figure:>16.2}"),

@@ -24,9 +24,11 @@ pub(crate) enum Subject {
     AuthtapText,
     /// And with a header for a tap behind.
     AuthtapHops,
+    /// With the record and the log for programs, and no diagnosis.
+    AuthtapUndiagnosed,
 }
 
-pub(crate) const ALL: [Subject; 8] = [
+pub(crate) const ALL: [Subject; 9] = [
     Subject::Direct,
     Subject::Splice,
     Subject::Nginx,
@@ -35,6 +37,7 @@ pub(crate) const ALL: [Subject; 8] = [
     Subject::Authtap,
     Subject::AuthtapText,
     Subject::AuthtapHops,
+    Subject::AuthtapUndiagnosed,
 ];
 
 impl Subject {
@@ -48,6 +51,7 @@ impl Subject {
             Subject::Authtap => "authtap",
             Subject::AuthtapText => "authtap-text",
             Subject::AuthtapHops => "authtap-hops",
+            Subject::AuthtapUndiagnosed => "authtap-undiagnosed",
         }
     }
 
@@ -116,6 +120,7 @@ pub(crate) fn start(subject: Subject, origin: SocketAddr, setup: Setup, folder: 
         Subject::Mitmproxy => mitmproxy(origin, tls, folder),
         Subject::Authtap => authtap(origin, tls, folder, &["--log-format", "json"]),
         Subject::AuthtapText => authtap(origin, tls, folder, &[]),
+        Subject::AuthtapUndiagnosed => authtap(origin, tls, folder, &["--log-format", "json", "--no-diagnosis"]),
         Subject::AuthtapHops => {
             let key = folder.join("hop.key");
             fs::write(&key, "a key for this run of the bench").expect("a file");

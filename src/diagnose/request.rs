@@ -12,6 +12,10 @@ impl Diagnoser {
     /// Diagnoses a request that was seen at one tap or several, and remembers what it tells about later ones. `views` are
     /// those of the request's exchanges, `taps` the names of the process' taps.
     pub fn diagnose_request(&mut self, views: &[View<'_>], request: &Request, taps: &[String]) -> RequestDiagnosis {
+        if self.rests {
+            let left_out = Diagnosis { is_left_out: true, ..Diagnosis::default() };
+            return RequestDiagnosis { each: vec![left_out.clone(); views.len()], whole: left_out, hops: Vec::new() };
+        }
         let mut each: Vec<Diagnosis> = views
             .iter()
             .zip(&request.seen)

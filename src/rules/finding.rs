@@ -197,7 +197,12 @@ pub struct Diagnosis {
     pub failed: Vec<&'static str>,
     /// Whether the answer was a refusal: 401, 403 or 407.
     pub is_refusal: bool,
+    /// Whether no rule was run, because none was wanted.
+    pub is_left_out: bool,
 }
+
+/// The verdict where no rule was run.
+pub const NOT_DIAGNOSED: &str = "not-diagnosed";
 
 impl Diagnosis {
     /// The finding that the verdict names. Something merely worth knowing is one only where it explains a refusal.
@@ -205,8 +210,11 @@ impl Diagnosis {
         self.findings.first().filter(|finding| self.is_refusal || finding.severity > Severity::Info)
     }
 
-    /// The name of the rule that explains the exchange best, or `ok`.
+    /// The name of the rule that explains the exchange best, or `ok`, or [`NOT_DIAGNOSED`].
     pub fn verdict(&self) -> &'static str {
+        if self.is_left_out {
+            return NOT_DIAGNOSED;
+        }
         self.main().map_or("ok", |finding| finding.rule.name)
     }
 

@@ -33,7 +33,9 @@ use crate::exchange::View;
 use crate::hops::Crossing;
 use crate::memory::Memory;
 
-pub use finding::{At, Certainty, Diagnosis, Evidence, Finding, Message, Place, RequestDiagnosis, Severity};
+pub use finding::{
+    At, Certainty, Diagnosis, Evidence, Finding, Message, NOT_DIAGNOSED, Place, RequestDiagnosis, Severity,
+};
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[

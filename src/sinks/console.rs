@@ -89,10 +89,10 @@ impl Console {
         if self.looked.elapsed() > Duration::from_secs(1) {
             text = self.unfold(false);
         }
-        let alarm = findings.first().filter(|finding| finding.severity > Severity::Info);
-        if alarm.is_none() && shown.is_probe {
+        if !self.tells_of(shown, findings) {
             return text;
         }
+        let alarm = findings.first().filter(|finding| finding.severity > Severity::Info);
         let key = key_of(shown, findings.first());
         if let Some(finding) = alarm
             && self.is_new_cause(key)
@@ -114,6 +114,11 @@ impl Console {
             }
         }
         text
+    }
+
+    /// Whether anything is told of the exchange at all: probes are counted only, while nothing is wrong with them.
+    pub fn tells_of(&self, shown: &Shown, findings: &[Finding]) -> bool {
+        !shown.is_probe || findings.first().is_some_and(|finding| finding.severity > Severity::Info)
     }
 
     /// What was folded for long enough, or all of it.

@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::rules::{Finding, find, near};
 
 /// What the words look like.
-const FORM: &str = "status:401, status:4xx, status:none, rule:NAME, method:GET, path:/prefix, client:ADDRESS, header:NAME; \
-                    - before one turns it round";
+const FORM: &str = "status:401, status:4xx, status:none, rule:NAME, method:GET, path:/prefix, client:ADDRESS, agent:PREFIX, \
+                    header:NAME; - before one turns it round";
 
 /// An expression that was read.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,19 +30,30 @@ enum Test {
     Path(String),
     Client(String),
     Header(String),
+    /// What the User-Agent begins with.
+    Agent(String),
+}
+
+/// What a filter asks of the heads of an exchange.
+pub trait Heads {
+    /// Whether the request or its answer has a field of that name.
+    fn has_header(&self, name: &str) -> bool;
+
+    /// Whether the request's User-Agent begins so.
+    fn agent_begins(&self, prefix: &str) -> bool;
 }
 
 impl Filter {
-    /// Reads an expression; one without words holds for all.
+    /// Reads the expression of an option; one without words holds for all.
     ///
     /// # Errors
     /// The word that is not understood, and what would be.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        text.split_whitespace().map(Word::parse).collect::<Result<_, _>>().map(Filter)
+    pub fn parse(option: &str, text: &str) -> Result<Self, Error> {
+        text.split_whitespace().map(|word| Word::parse(option, word)).collect::<Result<_, _>>().map(Filter)
     }
 
-    /// Whether the exchange is told. `has_header` says whether the request or its answer has a field of that name.
-    pub fn holds(&self, shown: &Shown, findings: &[Finding], has_header: impl Fn(&str) -> bool) -> bool {
+    /// Whether the exchange is one of those that are meant.
+    pub fn holds(&self, shown: &Shown, findings: &[Finding], heads: &(impl Heads + ?Sized)) -> bool {
         self.0.iter().all(|word| {
             let holds = match &word.test {
                 Test::Status(from, to) => shown.status.is_some_and(|status| (*from..=*to).contains(&status)),
@@ -51,7 +62,8 @@ impl Filter {
                 Test::Method(method) => shown.method == *method,
                 Test::Path(prefix) => shown.path().starts_with(prefix),
                 Test::Client(addr) => shown.client == *addr,
-                Test::Header(name) => has_header(name),
+                Test::Header(name) => heads.has_header(name),
+                Test::Agent(prefix) => heads.agent_begins(prefix),
             };
             holds != word.is_turned
         })
@@ -59,8 +71,8 @@ impl Filter {
 }
 
 impl Word {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = |what: String| Error::usage(format!("--filter: {what}"));
+    fn parse(option: &str, text: &str) -> Result<Self, Error> {
+        let wrong = |what: String| Error::usage(format!("{option}: {what}"));
         let (is_turned, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -79,6 +91,7 @@ impl Word {
             "method" => Test::Method(value.to_owned()),
             "path" => Test::Path(value.to_owned()),
             "client" => Test::Client(value.trim_matches(['[', ']']).to_owned()),
+            "agent" => Test::Agent(value.to_owned()),
             "header" => Test::Header(value.to_ascii_lowercase()),
             _ => return Err(unknown()),
         };
@@ -106,7 +119,7 @@ mod tests {
     use crate::exchange::redact::Redactor;
     use crate::exchange::{View, transcript};
 
-    const EXCHANGE: &str = "> GET /api/v1?a=1 HTTP/1.1\n> Host: x\n> Authorization: Bearer Bearer 2YotnFZFEjr1zCsicMWpAA\n\
+    const EXCHANGE: &str = "> GET /api/v1?a=1 HTTP/1.1\n> Host: x\n> User-Agent: curl/8\n> Authorization: Bearer Bearer 2YotnFZFEjr1zCsicMWpAA\n\
                             < HTTP/1.1 401 Unauthorized\n< WWW-Authenticate: Bearer realm=\"a\"\n";
 
     fn holds(filter: &str) -> bool {
@@ -114,7 +127,7 @@ mod tests {
         let exchange = transcript::parse(EXCHANGE).unwrap().remove(0);
         let view = View::new(&exchange, &redactor);
         let findings = Diagnoser::default().diagnose(&view).findings;
-        Filter::parse(filter).unwrap().holds(&Shown::of(&view), &findings, |name| view.request().has(name))
+        Filter::parse("--filter", filter).unwrap().holds(&Shown::of(&view), &findings, std::slice::from_ref(&view))
     }
 
     #[test]
@@ -130,6 +143,7 @@ mod tests {
             "-path:/apis",
             "header:AUTHORIZATION",
             "-header:cookie",
+            "agent:curl/",
             "status:4xx method:GET -rule:token-expired path:/",
         ] {
             assert!(holds(held), "{held}");
@@ -154,7 +168,7 @@ mod tests {
             ("code:401", "status:401"),
             ("rule:challenge-mising", "rule:challenge-missing"),
         ] {
-            let error = Filter::parse(text).unwrap_err().to_string();
+            let error = Filter::parse("--filter", text).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains("--filter"), "{text}: {error}");
         }
     }

@@ -6,8 +6,10 @@ mod archive;
 pub mod console;
 pub mod escape;
 pub mod filter;
+mod heads;
 pub mod metrics;
 pub mod output;
+pub mod probes;
 pub mod shown;
 pub mod summary;
 mod wrap;
@@ -21,9 +23,11 @@ use crate::rules::{Finding, RequestDiagnosis, Severity};
 
 use console::Console;
 pub(crate) use escape::printable;
-use filter::Filter;
+use filter::{Filter, Heads};
+pub use heads::heads;
 use metrics::Counting;
 use output::Output;
+use probes::Probes;
 use shown::Shown;
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
@@ -44,6 +48,8 @@ pub struct Sinks {
     archive: Option<Output>,
     counting: Option<Counting>,
     filter: Filter,
+    probes: Probes,
+    shows_heads: bool,
     summary: Summary,
     count: u64,
     worst: Option<Severity>,
@@ -84,6 +90,8 @@ impl Sinks {
             archive: None,
             counting: None,
             filter: Filter::default(),
+            probes: Probes::default(),
+            shows_heads: false,
             summary: Summary::default(),
             count: 0,
             worst: None,
@@ -102,6 +110,18 @@ impl Sinks {
         self
     }
 
+    /// Takes these for health probes.
+    pub fn probed_by(mut self, probes: Probes) -> Self {
+        self.probes = probes;
+        self
+    }
+
+    /// Has the heads in the log for people too, of every exchange that it tells of.
+    pub fn showing_heads(mut self, shows_heads: bool) -> Self {
+        self.shows_heads = shows_heads;
+        self
+    }
+
     /// Counts exchanges and findings as well.
     pub fn counting(mut self, counting: Option<Counting>) -> Self {
         self.counting = counting;
@@ -114,12 +134,18 @@ impl Sinks {
         let fresh = || views.iter().zip(told).zip(&diagnosis.each).enumerate().filter(|(_, ((_, told), _))| !**told);
         self.count += 1;
         self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
-        let shown = Shown::of(outermost);
+        let mut shown = Shown::of(outermost);
+        self.probes.mark(&mut shown, &diagnosis.whole.findings, views);
         self.summary.add(&shown, &diagnosis.whole.findings);
+        if diagnosis.whole.is_left_out {
+            self.summary.leave_out();
+        }
         if let Some(counting) = &mut self.counting {
             fresh().for_each(|(_, ((view, _), own))| counting.add(view, &own.findings));
         }
-        let wants_record = self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json);
+        let mut heads_shown = String::new();
+        let wants_record =
+            self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json) || self.shows_heads;
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
@@ -129,13 +155,17 @@ impl Sinks {
                 }
                 if matches!(self.log, Log::Json) {
                     self.stdout.put(&line);
+                } else if self.shows_heads {
+                    heads_shown.push_str(&heads(&line));
                 }
             }
         }
-        let has_header = |name: &str| views.iter().any(|view| has_header(view, name));
         if let Log::Text(console) = &mut self.log
-            && self.filter.holds(&shown, &diagnosis.whole.findings, has_header)
+            && self.filter.holds(&shown, &diagnosis.whole.findings, views)
         {
+            if console.tells_of(&shown, &diagnosis.whole.findings) {
+                self.stdout.put(heads_shown.as_bytes());
+            }
             let text = console.exchange(&shown, self.count, &diagnosis.whole.findings);
             self.stdout.put(text.as_bytes());
         }
@@ -179,9 +209,18 @@ impl Sinks {
     }
 }
 
-/// Whether the request or its answer has a field of that name.
-pub(crate) fn has_header(view: &View<'_>, name: &str) -> bool {
-    view.request().has(name) || view.response().is_some_and(|response| response.head.has(name))
+impl Heads for [View<'_>] {
+    fn has_header(&self, name: &str) -> bool {
+        let answers = |view: &View<'_>| view.response().is_some_and(|response| response.head.has(name));
+        self.iter().any(|view| view.request().has(name) || answers(view))
+    }
+
+    fn agent_begins(&self, prefix: &str) -> bool {
+        let agent = |view: &View<'_>| {
+            view.request().value("user-agent").is_some_and(|agent| agent.starts_with(prefix.as_bytes()))
+        };
+        self.iter().any(agent)
+    }
 }
 
 /// What a hop did, as records have it.

@@ -22,6 +22,8 @@ const WIDTH: usize = 80;
 pub struct Summary {
     exchanges: u64,
     probes: u64,
+    /// How many were not diagnosed.
+    left_out: u64,
     /// When the last request was served that had credentials.
     served: Option<Timestamp>,
     /// The addresses of the backends that served such requests.
@@ -72,10 +74,15 @@ impl Summary {
         note(&mut cause.routes, || format!("{} {}", shown.method, shown.path()));
     }
 
+    /// Notes that the exchange that was counted last was not diagnosed.
+    pub fn leave_out(&mut self) {
+        self.left_out += 1;
+    }
+
     /// The summary, in lines of at most 80 characters.
     pub fn text(&self, ran: Duration, lost: &Lost, lost_records: u64, lost_lines: u64) -> String {
         let with_findings: u64 = self.causes.values().map(|cause| cause.count).sum();
-        let fine = self.exchanges - with_findings;
+        let fine = self.exchanges - with_findings - self.left_out;
         let mut text = format!(
             "\n  {}   {} requests   {fine} fine   {with_findings} with findings\n",
             duration(ran),
@@ -91,6 +98,9 @@ impl Summary {
             if let Some(width) = self.width_of(cause) {
                 let _ = writeln!(text, "           {}", cut(&width, WIDTH - 11));
             }
+        }
+        if self.left_out > 0 {
+            let _ = writeln!(text, "  ! {} requests were recorded and not diagnosed", self.left_out);
         }
         if self.probes > 0 {
             let _ = writeln!(text, "  {} health probes are in the count and were not shown", self.probes);

@@ -53,6 +53,9 @@ pub struct Read {
 /// What was found.
 #[derive(Deserialize, Default)]
 pub struct ReadDiagnosis {
+    /// The name of the rule that explains the exchange best, or a word in its place.
+    #[serde(default)]
+    pub verdict: String,
     /// The findings, the one that explains the exchange best first.
     #[serde(default)]
     pub findings: Vec<ReadFinding>,
@@ -257,6 +260,12 @@ impl Read {
     pub fn has_header(&self, name: &str) -> bool {
         let answered = self.response.iter().flat_map(|response| &response.headers);
         self.request.headers.iter().chain(answered).any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
+    /// The first value of a field of the request, as far as it was shown.
+    pub fn request_value(&self, name: &str) -> Option<&str> {
+        let field = self.request.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        field.map(|(_, value)| value.as_str())
     }
 
     /// Reads one line of a recording.
