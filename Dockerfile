@@ -9,7 +9,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 # Alpine's target links the C library statically.
-RUN cargo build --release --locked && strip target/release/authtap
+RUN cargo build --release --locked --features otel && strip target/release/authtap
 
 FROM scratch
 LABEL org.opencontainers.image.title="authtap" \

@@ -407,6 +407,14 @@ pub struct RunOptions {
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub allow_core: Switch,
 
+    /// Send a span of each exchange, with its findings, and a log of each finding to an OpenTelemetry collector
+    ///
+    /// Where and how is for the usual variables: OTEL_EXPORTER_OTLP_ENDPOINT [http://localhost:4318],
+    /// OTEL_EXPORTER_OTLP_HEADERS, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on. By OTLP over HTTP, in protobuf.
+    #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub otel: Switch,
+
     /// Answer /healthz, /readyz and /metrics here, such as 127.0.0.1:9901
     #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]
     pub admin: Option<SocketAddr>,

@@ -51,6 +51,8 @@ pub struct Config {
     pub diagnoses: bool,
     /// Where health is asked for.
     pub admin: Option<SocketAddr>,
+    /// Whether spans and logs go to a collector.
+    pub telemetry: bool,
     /// How long running exchanges may take after SIGTERM.
     pub drain: Duration,
     /// Fields that are shown although they are not on the safe list.
@@ -179,6 +181,10 @@ impl Config {
                 Error::usage("--verbose is for the log for people").advice("leave it out: the record has all heads")
             );
         }
+        if options.otel.is_on() && cfg!(not(feature = "otel")) {
+            return Err(Error::usage("--otel: this authtap was built without OpenTelemetry")
+                .advice("a release image, or cargo build --features otel"));
+        }
         if options.har.is_some() && options.har == options.record {
             return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
         }
@@ -243,6 +249,7 @@ impl Config {
             diagnoses: !options.no_diagnosis.is_on(),
             command: options.client,
             admin: options.admin,
+            telemetry: options.otel.is_on(),
             drain: options.drain.get(),
             shown: options.show,
             masked: options.redact,

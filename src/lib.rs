@@ -34,6 +34,7 @@
 //! | `manual` | cli, error, clap | everything else of ours |
 //! | `panics` | std | everything of ours |
 //! | `process` | std, rustix | everything of ours |
+//! | `telemetry` | config, tls, error, opentelemetry, hyper, tokio, tracing | everything else of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
 //!
 //! `run`, `teller`, `check`, `compare`, `export` and `echo` join them; `tests/layering.rs` holds everybody to the table.
@@ -66,6 +67,8 @@ pub mod queue;
 pub mod rules;
 pub mod run;
 pub mod sinks;
+#[cfg(feature = "otel")]
+pub mod telemetry;
 pub mod teller;
 pub mod tls;
 pub mod wire;

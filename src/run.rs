@@ -74,6 +74,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     };
     let record = open("--record", &config.record, Output::to_file)?;
     let archive = open("--har", &config.har, Output::to_archive)?;
+    let telemetry = telemetry(&config)?;
     let reopenings: Vec<Reopening> = [&record, &archive].into_iter().flatten().map(Output::reopening).collect();
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
         eprintln!("authtap: health on http://{addr}/healthz and /readyz, metrics on /metrics");
@@ -114,7 +115,8 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
         metrics.text(open, counted.dropped())
     });
-    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), filter, probes };
+    let files =
+        Files { record, archive, counting: config.admin.is_some().then_some(counting), telemetry, filter, probes };
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
     let urls: Vec<(String, String)> =
         taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
@@ -235,6 +237,7 @@ struct Files {
     record: Option<Output>,
     archive: Option<Output>,
     counting: Option<Counting>,
+    telemetry: Option<Output>,
     /// What the log tells of.
     filter: Filter,
     /// What counts as a health probe.
@@ -261,6 +264,7 @@ fn start_diagnosis(
     let sinks = Sinks::new(log, lines, files.record)
         .archiving(files.archive)
         .counting(files.counting)
+        .reporting(files.telemetry)
         .filtering(files.filter)
         .probed_by(files.probes)
         .showing_heads(config.shows_heads);
@@ -282,6 +286,23 @@ fn start_diagnosis(
     };
     let thread = thread::Builder::new().name("diagnosis".to_owned()).spawn(run);
     thread.map(|_| told).map_err(|error| cannot("the diagnosis", error))
+}
+
+/// What sends spans and logs to a collector, where that is asked for. Its endpoint is said, so that nobody sends by mistake.
+#[cfg(feature = "otel")]
+fn telemetry(config: &Config) -> Result<Option<Output>, Error> {
+    if !config.telemetry {
+        return Ok(None);
+    }
+    let telemetry = crate::telemetry::Telemetry::start()?;
+    eprintln!("authtap: spans and findings go to {}", telemetry.endpoint());
+    let output = Output::start("the collector".to_owned(), telemetry);
+    output.map(Some).map_err(|error| Error::run(format!("cannot start what sends telemetry: {error}")))
+}
+
+#[cfg(not(feature = "otel"))]
+fn telemetry(_: &Config) -> Result<Option<Output>, Error> {
+    Ok(None)
 }
 
 /// Opens the files anew, so that they may be moved away, and reads the listeners' certificate again.
@@ -373,6 +394,9 @@ fn report(config: &Config, end: &End) -> u8 {
         let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
         let saved = if lost > 0 { "Saved in part" } else { "Saved" };
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
+    }
+    if end.unreported > 0 {
+        let _ = writeln!(stderr, "  ! {} exchanges did not get to the collector in time", end.unreported);
     }
     if fails(Some(config.fail_on), end.worst) {
         return error::FINDINGS;

@@ -32,7 +32,7 @@ pub fn towards_upstream(options: &RunOptions) -> Result<ClientTls, Error> {
         let algorithms = provider().signature_verification_algorithms;
         builder()?.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
     } else {
-        trusting(options.cacert.as_deref())?
+        trusting("--cacert", options.cacert.as_deref())?
     };
     let mut config = match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => with_roots
@@ -51,7 +51,16 @@ pub fn towards_upstream(options: &RunOptions) -> Result<ClientTls, Error> {
 /// # Errors
 /// A file that can't be read or holds something else than it should.
 pub fn towards_publishers(cacert: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
-    Ok(Arc::new(trusting(cacert)?.with_no_client_auth()))
+    Ok(Arc::new(trusting("--cacert", cacert)?.with_no_client_auth()))
+}
+
+/// TLS towards a collector of telemetry, whose authorities the environment may name.
+///
+/// # Errors
+/// A file that can't be read or holds something else than it should.
+#[cfg(feature = "otel")]
+pub fn towards_collector(certificate: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
+    Ok(Arc::new(trusting("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate)?.with_no_client_auth()))
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
@@ -61,9 +70,9 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
 }
 
 /// Trusts the authorities of that file, or those of the platform.
-fn trusting(cacert: Option<&Path>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
+fn trusting(option: &str, cacert: Option<&Path>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
     if let Some(path) = cacert {
-        return Ok(builder()?.with_root_certificates(roots(path)?));
+        return Ok(builder()?.with_root_certificates(roots(option, path)?));
     }
     match builder()?.try_with_platform_verifier() {
         Ok(builder) => Ok(builder),
@@ -131,10 +140,10 @@ fn self_signed(names: &[String]) -> Result<(Vec<CertificateDer<'static>>, Privat
     Ok((vec![made.cert.der().clone()], key))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, Error> {
+fn roots(option: &str, path: &Path) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("--cacert", path)? {
-        roots.add(certificate).map_err(|error| mismatch("--cacert", path, &error))?;
+    for certificate in certificates(option, path)? {
+        roots.add(certificate).map_err(|error| mismatch(option, path, &error))?;
     }
     Ok(roots)
 }

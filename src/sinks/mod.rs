@@ -46,6 +46,7 @@ pub struct Sinks {
     stdout: Output,
     record: Option<Output>,
     archive: Option<Output>,
+    telemetry: Option<Output>,
     counting: Option<Counting>,
     filter: Filter,
     probes: Probes,
@@ -74,6 +75,8 @@ pub struct End {
     pub lost_records: u64,
     /// Records that could not be written to the archive.
     pub lost_entries: u64,
+    /// Records that came to no span.
+    pub unreported: u64,
     /// How bad the worst was that was found.
     pub worst: Option<Severity>,
     /// Whether every exchange was looked at and every line written.
@@ -88,6 +91,7 @@ impl Sinks {
             stdout,
             record,
             archive: None,
+            telemetry: None,
             counting: None,
             filter: Filter::default(),
             probes: Probes::default(),
@@ -101,6 +105,12 @@ impl Sinks {
     /// Writes records to an archive as well.
     pub fn archiving(mut self, archive: Option<Output>) -> Self {
         self.archive = archive;
+        self
+    }
+
+    /// Hands records to what sends them to a collector as well.
+    pub fn reporting(mut self, telemetry: Option<Output>) -> Self {
+        self.telemetry = telemetry;
         self
     }
 
@@ -144,13 +154,13 @@ impl Sinks {
             fresh().for_each(|(_, ((view, _), own))| counting.add(view, &own.findings));
         }
         let mut heads_shown = String::new();
-        let wants_record =
-            self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json) || self.shows_heads;
+        let has_outputs = self.record.is_some() || self.archive.is_some() || self.telemetry.is_some();
+        let wants_record = has_outputs || matches!(self.log, Log::Json) || self.shows_heads;
         if wants_record {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
                 let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
-                for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
+                for file in [&mut self.record, &mut self.archive, &mut self.telemetry].into_iter().flatten() {
                     file.put(&line);
                 }
                 if matches!(self.log, Log::Json) {
@@ -178,7 +188,7 @@ impl Sinks {
             self.stdout.put(text.as_bytes());
         }
         self.stdout.flush();
-        for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
+        for file in [&mut self.record, &mut self.archive, &mut self.telemetry].into_iter().flatten() {
             file.flush();
         }
         if let Some(counting) = &self.counting {
@@ -196,6 +206,7 @@ impl Sinks {
         }
         let lost_records = self.record.map_or(0, Output::finish);
         let lost_entries = self.archive.map_or(0, Output::finish);
+        let unreported = self.telemetry.map_or(0, Output::finish);
         let unwritten = lost_records + lost_entries;
         let is_text = matches!(self.log, Log::Text(_));
         if is_text {
@@ -205,7 +216,7 @@ impl Sinks {
         let summary = self.summary.text(ran, lost, unwritten, lost_lines);
         let worst = self.worst;
         let is_complete = unwritten + lost_lines + lost.exchanges + lost.faults == 0;
-        End { summary, lost_records, lost_entries, worst, is_complete }
+        End { summary, lost_records, lost_entries, unreported, worst, is_complete }
     }
 }
 

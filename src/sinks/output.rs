@@ -153,6 +153,8 @@ impl Output {
                 writer.write(&batch);
                 writer.counts.waiting.fetch_sub(lines_in(&batch), Ordering::Relaxed);
             }
+            // What it holds back goes out with it.
+            drop(writer);
             // Nobody listens any more when the program did not want to wait.
             let _ = tell.send(());
         })?;

@@ -57,8 +57,14 @@ impl Tap {
 
     /// Any options and any `TAP` arguments. With a `--record` of the test's own there are no records to ask for.
     pub fn run(options: &[&str], taps: &[&str]) -> Self {
+        Self::run_in(&[], options, taps)
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn run_in(variables: &[(&str, &str)], options: &[&str], taps: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut command = command();
+        command.envs(variables.iter().copied());
         if !options.contains(&"--record") {
             command.arg("--record").arg(dir.path().join("record.jsonl"));
         }
