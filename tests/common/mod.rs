@@ -14,6 +14,7 @@ pub mod curl;
 pub mod frames;
 pub mod gateway;
 pub mod head;
+pub mod island;
 pub mod messages;
 pub mod ntlm;
 pub mod origin;
