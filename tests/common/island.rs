@@ -51,7 +51,8 @@ impl Island {
         command.args(["sh", "-c", "cd \"$0\" && exec \"$@\""]).arg(self.home()).arg(name);
         let own = Path::new(env!("CARGO_BIN_EXE_authtap")).parent().unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
-        let path = format!("{}:{path}:/usr/local/sbin:/usr/sbin:/sbin", own.display());
+        let envoy = concat!(env!("CARGO_MANIFEST_DIR"), "/target/envoy");
+        let path = format!("{}:{path}:/usr/local/sbin:/usr/sbin:/sbin:{envoy}", own.display());
         command.env_clear().env("PATH", path).env("HOME", self.home()).env("LC_ALL", "C.UTF-8");
         command
     }

@@ -40,13 +40,21 @@ pub use tap::Tap;
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until there is an answer, or fails with `what` was awaited.
-pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+#[track_caller]
+pub fn wait_for<T>(what: &str, limit: Duration, ask: impl FnMut() -> Option<T>) -> T {
+    wait_for_or_none(limit, ask).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}"))
+}
+
+/// The same, for who knows better what to say when there is none.
+pub fn wait_for_or_none<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
-            return answer;
+            return Some(answer);
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        if start.elapsed() >= limit {
+            return None;
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
