@@ -72,6 +72,7 @@ fn start() -> (Outlet, Arc<AtomicU64>, thread::JoinHandle<End>) {
         losses,
         hops: None,
         keys: None,
+        showing: None,
     };
     (outlet, told, thread::spawn(move || teller.run(&inlet)))
 }

@@ -393,10 +393,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "NAME", action = ArgAction::Append, help_heading = "Output")]
     pub redact: Vec<String>,
 
-    /// Show all secrets. Never where others can read the log
-    #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
-          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
-    pub show_secrets: Switch,
+    /// Show all secrets for this long, 10m where no time is given, and mask them again. Never where others can read the log
+    #[arg(long, help_heading = "Output", value_name = "TIME", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true)]
+    pub show_secrets: Showing,
 
     /// Key fingerprints with this file, so that they are equal across runs [default: a new random key for each run]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -514,6 +514,31 @@ impl FromStr for Span {
             return Err("use a time between 1ms and 168h");
         }
         Ok(Span(time))
+    }
+}
+
+/// How long secrets are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Showing(Option<Duration>);
+
+impl Showing {
+    /// Where no time is given.
+    const USUAL: Duration = Duration::from_secs(600);
+
+    /// As a duration; `None` where they are not.
+    pub fn get(self) -> Option<Duration> {
+        self.0
+    }
+}
+
+impl FromStr for Showing {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match Switch::from_str(text) {
+            Ok(switch) => Ok(Showing(switch.is_on().then_some(Self::USUAL))),
+            Err(_) => text.parse().map(|span: Span| Showing(Some(span.get()))).map_err(|_| "use a time, such as 10m"),
+        }
     }
 }
 

@@ -59,8 +59,8 @@ pub struct Config {
     pub shown: Vec<String>,
     /// Fields and query parameters that are masked although they count as harmless.
     pub masked: Vec<String>,
-    /// Whether secrets are shown.
-    pub show_secrets: bool,
+    /// How long secrets are shown; `None` where they are not.
+    pub show_secrets: Option<Duration>,
     /// What fingerprints are keyed with; a random key where there is none.
     pub fingerprint_key: Option<Vec<u8>>,
     /// How taps tell each other of requests; `None` where they don't.
@@ -253,7 +253,7 @@ impl Config {
             drain: options.drain.get(),
             shown: options.show,
             masked: options.redact,
-            show_secrets: options.show_secrets.is_on(),
+            show_secrets: options.show_secrets.get(),
             fingerprint_key,
             hops,
             queue_bytes: options.queue_memory.bytes(),

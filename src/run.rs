@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
 use crate::auth::FingerprintKey;
@@ -156,7 +156,7 @@ fn redactor(config: &Config) -> Result<Redactor, Error> {
         (None, None) => FingerprintKey::random().map_err(|error| no_random_bytes(&error))?,
     };
     let redactor = Redactor::new(key, config.shown.iter().cloned()).masking(config.masked.iter().cloned());
-    Ok(if config.show_secrets { redactor.show_everything() } else { redactor })
+    Ok(if config.show_secrets.is_some() { redactor.show_everything() } else { redactor })
 }
 
 /// How the taps tell each other of requests, if they do.
@@ -213,11 +213,11 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
         text.push_str(&format!("{lead:<15} {name}{}  ->  {}\n", tap.url(), tap.upstream_url()));
     }
     if let Some((first, _)) = taps.first() {
-        let secrets = if config.show_secrets { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
+        let secrets = if config.show_secrets.is_some() { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
         text.push_str(&format!("Point your client at {}. {secrets} Ctrl-C to stop.\n", first.url()));
     }
-    if config.show_secrets {
-        text.push_str("WARNING: --show-secrets: passwords and tokens are in the log and the record, in the clear.\n");
+    if let Some(time) = config.show_secrets {
+        text.push_str(&format!("{SHOWING}, for {}.\n", in_time(time)));
     }
     if skips_verification(config) {
         text.push_str("WARNING: --insecure: upstreams' certificates are NOT verified.\n");
@@ -226,6 +226,19 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
         text.push_str("WARNING: --tls-key-log: whoever reads the file SSLKEYLOGFILE can read all traffic.\n");
     }
     eprintln!("{text}");
+}
+
+/// What is said, loudly and again, while secrets are shown.
+const SHOWING: &str = "WARNING: --show-secrets: passwords and tokens are in the log and the record, in the clear";
+
+/// A stretch of time in its largest unit.
+fn in_time(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
 }
 
 fn skips_verification(config: &Config) -> bool {
@@ -277,7 +290,8 @@ fn start_diagnosis(
         diagnoser.set_given(keys.given().clone());
     }
     let taps = config.taps.iter().map(|tap| tap.name.clone()).collect();
-    let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops, keys };
+    let showing = config.show_secrets.map(|time| Instant::now() + time);
+    let teller = Teller { redactor, diagnoser, sinks, taps, losses, hops, keys, showing };
     let (tell, told) = sync_channel(1);
     let run = move || {
         process::step_back();
@@ -333,6 +347,7 @@ async fn until_told(
         tokio::spawn(admin.clone().serve(listener));
     }
     admin.set_ready(true);
+    let began = Instant::now();
     let mut reminder = tokio::time::interval_at(tokio::time::Instant::now() + REMINDER, REMINDER);
     let code = loop {
         tokio::select! {
@@ -345,6 +360,9 @@ async fn until_told(
             _ = reminder.tick() => {
                 if skips_verification(config) {
                     eprintln!("WARNING: --insecure: upstreams' certificates are NOT verified.");
+                }
+                if let Some(left) = config.show_secrets.and_then(|time| time.checked_sub(began.elapsed())) {
+                    eprintln!("{SHOWING}, for {} more.", in_time(left));
                 }
             }
         }
@@ -391,7 +409,7 @@ fn report(config: &Config, end: &End) -> u8 {
     }
     for (path, lost) in [(&config.record, end.lost_records), (&config.har, end.lost_entries)] {
         let Some(path) = path else { continue };
-        let secrets = if config.show_secrets { "SECRETS IN THE CLEAR" } else { "secrets masked" };
+        let secrets = if config.show_secrets.is_some() { "SECRETS IN THE CLEAR" } else { "secrets masked" };
         let saved = if lost > 0 { "Saved in part" } else { "Saved" };
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
     }

@@ -41,6 +41,8 @@ pub struct Teller {
     pub hops: Option<Arc<Hops>>,
     /// What was given of the service, where anything was.
     pub keys: Option<Keys>,
+    /// Until when secrets are shown, where they are.
+    pub showing: Option<Instant>,
 }
 
 impl Teller {
@@ -51,7 +53,9 @@ impl Teller {
         let mut flushed = Instant::now();
         let mut is_busy = false;
         let mut lost = 0;
+        self.sinks.show_secrets(self.showing.is_some());
         loop {
+            self.mask_in_time();
             let mut next = inlet.try_next();
             if matches!(next, Next::Nothing) {
                 let due = guarded_paths(&mut paths, |paths| paths.due(Instant::now()));
@@ -64,6 +68,7 @@ impl Teller {
                     thread::sleep(NAP);
                 } else {
                     next = inlet.next(if paths.1.is_idle() { LATER } else { SOON });
+                    self.mask_in_time();
                     if matches!(next, Next::Nothing) {
                         self.redactor.forget();
                     }
@@ -102,6 +107,16 @@ impl Teller {
                     return self.sinks.finish(began.elapsed(), &sum);
                 }
             }
+        }
+    }
+
+    /// Masks secrets again where they were shown for long enough.
+    fn mask_in_time(&mut self) {
+        if self.showing.is_some_and(|until| Instant::now() >= until) {
+            self.showing = None;
+            self.redactor.show_no_more();
+            self.sinks.show_secrets(false);
+            tracing::warn!("--show-secrets has come to its end: secrets are masked again");
         }
     }
 
@@ -186,6 +201,7 @@ mod tests {
             losses,
             hops: None,
             keys: None,
+            showing: None,
         };
         (teller, outlet, inlet)
     }

@@ -203,7 +203,7 @@ const WRONG: [(&str, &str, &str); 17] = [
     ("insecure", "perhaps", "true or false"),
     ("tls", "perhaps", "true or false"),
     ("tls-key-log", "2", "true or false"),
-    ("show-secrets", "maybe", "true or false"),
+    ("show-secrets", "maybe", "such as 10m"),
     ("log-format", "xml", "text, json"),
     ("head-limit", "12", "between 1KiB and 4GiB"),
     ("queue-memory", "lots", "64MiB"),

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::head::answer;
 use common::record::{header_names, header_values};
-use common::{Client, Origin, Tap, wait_for};
+use common::{Client, DEADLINE, Origin, Tap, wait_for};
 use serde_json::{Value, json};
 
 fn jwt(header: &Value, claims: &Value) -> String {
@@ -444,6 +444,18 @@ fn secrets_are_shown_only_to_who_insists_and_it_is_said_loudly() {
     assert!(stopped.stderr.contains("SECRETS ARE SHOWN."), "{}", stopped.stderr);
     assert!(stopped.stderr.contains("WARNING: --show-secrets"), "{}", stopped.stderr);
     assert!(stopped.stderr.contains("SECRETS IN THE CLEAR"), "{}", stopped.stderr);
+
+    // They are masked again when the time is over, also what was kept of lines that came before.
+    let tap = Tap::start_with(&origin.url(), &["--show-secrets=4s"]);
+    let shows = |record: &Value| record.to_string().contains("lynx-token-3");
+    assert!(shows(&recorded(&tap, request(&fields))));
+    recorded(&tap, request(&fields));
+    wait_for("the end of it", DEADLINE, || tap.stderr().contains("secrets are masked again").then_some(()));
+    let after = recorded(&tap, request(&fields)).to_string();
+    for masked in ["lynx-token-3", "tapir-4", "civet-5", "quagga-2", "zebra-nonce-1"] {
+        assert!(!after.contains(masked), "{masked} is in {after}");
+    }
+    drop(tap);
 
     let tap = Tap::start(&origin.url());
     recorded(&tap, request(&[]));

@@ -106,6 +106,13 @@ impl Redactor {
         self
     }
 
+    /// Masks again what is not on the safe list.
+    pub fn show_no_more(&mut self) {
+        self.all = false;
+        // What is kept of earlier lines has secrets in it.
+        self.forget();
+    }
+
     /// What the value of a field such as Authorization says, and the fingerprint of its secret.
     pub(super) fn read(&self, value: &Bytes) -> (Arc<Credentials>, Fingerprint) {
         if let Some(known) = self.recalled.borrow().credentials.get(value) {

@@ -76,6 +76,7 @@ pub struct Counting {
     /// Series that may be begun.
     room: usize,
     unwritten: Arc<AtomicU64>,
+    secrets_shown: Gauge,
 }
 
 /// Metrics of taps with these names, in the order in which a request passes them, and what counts them.
@@ -88,6 +89,7 @@ pub fn metrics(names: &[String]) -> (Metrics, Counting) {
     let durations = Family::<OfTap, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
     let open = Family::<OfTap, Gauge>::default();
     let dropped = Counter::default();
+    let secrets_shown = Gauge::default();
     let mut registry = Registry::with_prefix("authtap");
     registry.register("build", "The version that runs", Info::new(OfBuild { version: env!("CARGO_PKG_VERSION") }));
     registry.register("requests", "Requests that are over, by the status of their answer", requests.clone());
@@ -95,6 +97,7 @@ pub fn metrics(names: &[String]) -> (Metrics, Counting) {
     registry.register("request_duration_seconds", "How long requests took until all was over", durations.clone());
     registry.register("connections_open", "Client connections that are open", open.clone());
     registry.register("records_dropped", "Records that were not made or could not be written", dropped.clone());
+    registry.register("secrets_shown", "Whether secrets are shown in the log and the record", secrets_shown.clone());
     let of_tap = |name: &String| OfTap { tap: name.clone() };
     let unwritten = Arc::new(AtomicU64::new(0));
     let metrics = Metrics {
@@ -105,13 +108,14 @@ pub fn metrics(names: &[String]) -> (Metrics, Counting) {
     };
     let counting = Counting {
         durations: taps.iter().map(|name| durations.get_or_create_owned(&of_tap(name))).collect(),
-        room: SERIES.saturating_sub(2 + taps.len() * FIXED),
+        room: SERIES.saturating_sub(3 + taps.len() * FIXED),
         requests,
         by_code: HashMap::new(),
         findings,
         by_rule: HashMap::new(),
         taps,
         unwritten,
+        secrets_shown,
     };
     (metrics, counting)
 }
@@ -157,6 +161,11 @@ impl Counting {
     /// Says how many records could not be written so far.
     pub(super) fn set_unwritten(&self, count: u64) {
         self.unwritten.store(count, Ordering::Relaxed);
+    }
+
+    /// Says whether secrets are shown.
+    pub(super) fn set_secrets_shown(&self, are_shown: bool) {
+        self.secrets_shown.set(i64::from(are_shown));
     }
 
     fn count_code(&mut self, tap: usize, code: u16) {

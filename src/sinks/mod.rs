@@ -138,6 +138,13 @@ impl Sinks {
         self
     }
 
+    /// Says, to who counts, whether secrets are shown.
+    pub fn show_secrets(&self, are_shown: bool) {
+        if let Some(counting) = &self.counting {
+            counting.set_secrets_shown(are_shown);
+        }
+    }
+
     /// Tells of a request that one tap saw or several. `told` says which of its exchanges were told before, alone.
     pub fn request(&mut self, views: &[View<'_>], told: &[bool], diagnosis: &RequestDiagnosis) {
         let Some(outermost) = views.first() else { return };

@@ -83,7 +83,12 @@ impl Tap {
                 process.stderr.text()
             );
         };
-        Self { process, addresses, dir, shows_secrets: options.contains(&"--show-secrets") }
+        Self {
+            process,
+            addresses,
+            dir,
+            shows_secrets: options.iter().any(|option| option.starts_with("--show-secrets")),
+        }
     }
 
     /// The address of the first tap.
