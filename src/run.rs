@@ -309,7 +309,7 @@ fn telemetry(config: &Config) -> Result<Option<Output>, Error> {
         return Ok(None);
     }
     let telemetry = crate::telemetry::Telemetry::start()?;
-    eprintln!("authtap: spans and findings go to {}", telemetry.endpoint());
+    eprintln!("authtap: spans and findings go to {}", telemetry.endpoints());
     let output = Output::start("the collector".to_owned(), telemetry);
     output.map(Some).map_err(|error| Error::run(format!("cannot start what sends telemetry: {error}")))
 }

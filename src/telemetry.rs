@@ -48,7 +48,7 @@ pub struct Telemetry {
     /// How many were made since they were sent.
     made: usize,
     /// Where they go, as it may be shown.
-    endpoint: String,
+    endpoints: String,
 }
 
 impl Telemetry {
@@ -105,13 +105,20 @@ impl Telemetry {
             return Err(Error::usage("--otel has nothing to send: the environment switches spans and logs off")
                 .advice("leave --otel out, or OTEL_SDK_DISABLED and OTEL_…_EXPORTER=none"));
         }
-        let endpoint = set(ENDPOINT).unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-        Ok(Telemetry { traces, logs, ids, made: 0, endpoint: client::shown(&endpoint) })
+        let mut endpoints: Vec<String> = Vec::new();
+        for (kind, is_sent) in [(TRACES, traces.is_some()), (LOGS, logs.is_some())] {
+            let endpoint = set(&format!("OTEL_EXPORTER_OTLP_{kind}_ENDPOINT")).or_else(|| set(ENDPOINT));
+            let endpoint = client::shown(&endpoint.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()));
+            if is_sent && !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
+        }
+        Ok(Telemetry { traces, logs, ids, made: 0, endpoints: endpoints.join(" and ") })
     }
 
     /// Where it goes, without what may be secret in it.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    pub fn endpoints(&self) -> &str {
+        &self.endpoints
     }
 
     fn record(&mut self, record: &Value) {

@@ -203,8 +203,15 @@ fn all_taps_of_a_path_tell_of_one_trace() {
 #[test]
 fn what_is_left_is_sent_at_the_end() {
     let ((collector, got), origin) = (collector(), refusing());
-    let slow = [("OTEL_BSP_SCHEDULE_DELAY", "600000"), ("OTEL_BLRP_SCHEDULE_DELAY", "600000")];
+    let traces = format!("{}/v1/traces", collector.url());
+    let slow = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "600000"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "600000"),
+    ];
     let tap = start(&collector.url(), &slow, &[], &[&format!("127.0.0.1:0={}", origin.url())]);
+    let said = format!("go to {traces} and {}\n", collector.url());
+    assert!(tap.stderr().contains(&said), "{}", tap.stderr());
     ask(&tap, "/a", &[]);
     tap.record();
     assert_eq!(tap.stop().code, Some(0));
