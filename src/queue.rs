@@ -53,6 +53,8 @@ struct Shared {
     dropped: AtomicU64,
     /// Arrivals for which there was no room.
     unsaid: AtomicU64,
+    /// How often the inlet was asked.
+    asked: AtomicU64,
 }
 
 /// A queue of at most `exchanges` exchanges that together take at most `bytes` bytes.
@@ -63,6 +65,7 @@ pub fn bounded(exchanges: usize, bytes: usize) -> (Outlet, Inlet, Losses) {
         most_bytes: bytes,
         dropped: AtomicU64::new(0),
         unsaid: AtomicU64::new(0),
+        asked: AtomicU64::new(0),
     });
     let outlet = Outlet { sender, shared: shared.clone() };
     (outlet, Inlet { receiver, shared: shared.clone() }, Losses(shared))
@@ -106,6 +109,7 @@ pub enum Next {
 impl Inlet {
     /// The next exchange, if there is one already.
     pub fn try_next(&self) -> Next {
+        self.shared.asked.fetch_add(1, Ordering::Relaxed);
         match self.receiver.try_recv() {
             Ok(passed) => self.take(passed),
             Err(TryRecvError::Empty) => Next::Nothing,
@@ -136,6 +140,11 @@ impl Losses {
     /// How many exchanges were dropped so far.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// A number that grows as long as whoever takes exchanges out comes back for more.
+    pub fn heartbeat(&self) -> u64 {
+        self.0.asked.load(Ordering::Relaxed)
     }
 
     /// How often something was lost so far, exchanges and news of arrivals: when this grows, what is not here may have been.
@@ -170,5 +179,8 @@ mod tests {
         assert!(matches!(inlet.try_next(), Next::Exchange(_)));
         by_bytes.put(exchange("/"));
         assert_eq!(losses.dropped(), 8);
+        let beat = losses.heartbeat();
+        inlet.try_next();
+        assert!(losses.heartbeat() > beat);
     }
 }

@@ -1,6 +1,7 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
 mod signals;
+mod watchdog;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -35,6 +36,7 @@ use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
 use crate::tls;
 use signals::Signals;
+use watchdog::{Bark, Watchdog};
 
 /// Exchanges that may wait to be diagnosed.
 const QUEUE: usize = 65_536;
@@ -49,6 +51,9 @@ const DESCRIPTORS_OF_THREAD: usize = 4;
 
 /// How long the end of the program waits for what is still to be diagnosed.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the diagnosis goes on.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How often a draining program looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
@@ -110,7 +115,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let (metrics, counting) = metrics(&names);
     // The diagnosis goes on as long as somebody holds a tap, and the admin listener is there to the last.
     let served: Vec<Weak<ListeningTap>> = taps.iter().map(|(tap, _)| Arc::downgrade(tap)).collect();
-    let counted = losses.clone();
+    let (counted, watched) = (losses.clone(), losses.clone());
     let admin = Admin::new(move || {
         let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
         metrics.text(open, counted.dropped())
@@ -123,6 +128,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     let code = runtime.block_on(async {
         let command = (!config.command.is_empty()).then(|| Command::start(&config.command, &urls)).transpose()?;
+        tokio::spawn(watch(watched));
         Ok(until_told(&config, &workers, (admin, admin_listener), &reopenings, (signals, command)).await)
     });
     workers.stop();
@@ -331,6 +337,23 @@ fn reload(config: &Config, files: &[Reopening]) {
             tracing::info!("new connections get the certificate that is now in {}", files.cert.display());
         }
         Err(error) => tracing::error!("the certificate stays as it was: {error}"),
+    }
+}
+
+/// Says where the diagnosis hangs, for as long as the program runs.
+async fn watch(losses: Losses) {
+    let mut dog = Watchdog::new(Instant::now());
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match dog.look(losses.heartbeat(), Instant::now()) {
+            Some(Bark::Hangs(time)) => tracing::error!(
+                "the diagnosis has been busy with one exchange for {}; traffic goes on, and what does not fit into the queue is \
+                 counted",
+                in_time(time)
+            ),
+            Some(Bark::GoesOn(time)) => tracing::warn!("the diagnosis goes on, after {}", in_time(time)),
+            None => {}
+        }
     }
 }
 
