@@ -67,12 +67,21 @@ fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
         diagnosis.failed.push("normal");
         None
     });
-    for rule in rules {
-        let Some(check) = rule.check.exchange() else { continue };
-        match panics::guarded(|| check(view, memory)) {
-            Some(found) => diagnosis.findings.extend(found),
-            None => diagnosis.failed.push(rule.name),
+    let mut checks = rules.iter().filter_map(|rule| Some((rule.name, rule.check.exchange()?)));
+    let mut running = None;
+    // One guard for all of them, put up again behind a rule that broke, costs less than one for each.
+    while panics::guarded(|| {
+        for (name, check) in checks.by_ref() {
+            running = Some(name);
+            let found = check(view, memory);
+            if !found.is_empty() {
+                diagnosis.findings.extend(found);
+            }
         }
+    })
+    .is_none()
+    {
+        diagnosis.failed.extend(running.take());
     }
     let findings = std::mem::take(&mut diagnosis.findings);
     let findings = findings.into_iter().filter_map(|finding| by_policy(finding, view, normal));
