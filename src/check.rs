@@ -195,16 +195,15 @@ impl Checked {
             if unknown > 0 {
                 faults.push(format!("{}: {unknown} findings of rules that this version does not have", read.id));
             }
-            if read.diagnosis.verdict == NOT_DIAGNOSED {
-                left_out += 1;
-            }
+            let is_left_out = read.diagnosis.verdict == NOT_DIAGNOSED && read.diagnosis.findings.is_empty();
+            left_out += usize::from(is_left_out);
             // What several taps saw of one request is told once, with what the first of them saw.
             findings.retain(|finding| told.insert((&read.path_id, finding.rule.name)));
             let is_inner = read.parent_id.as_deref().is_some_and(|parent| ids.contains(parent));
             if !is_inner || findings.first().is_some_and(|finding| finding.severity > Severity::Info) {
                 read.time.parse().into_iter().for_each(|time| self.seen_at(time));
                 self.tell(&shown, &findings);
-                if read.diagnosis.verdict == NOT_DIAGNOSED {
+                if is_left_out {
                     self.summary.leave_out();
                 }
             }

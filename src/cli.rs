@@ -360,10 +360,11 @@ pub struct RunOptions {
 
     /// Do not show exchanges of this kind while nothing is wrong with them, as with the usual health probes: words as for
     /// --filter; may be given several times. "none" shows the usual probes too
-    #[arg(long, value_name = "EXPR", action = ArgAction::Append, help_heading = "Output")]
+    #[arg(long, value_name = "EXPR", action = ArgAction::Append, allow_hyphen_values = true, help_heading = "Output")]
     pub quiet_probes: Vec<String>,
 
-    /// Show the heads of each exchange in the log, as they were on the wire, masked: > towards the backend, < back, * the tap
+    /// Show the heads of each exchange in the log, their names as they were spelled, their values masked: > towards the
+    /// backend, < back, * the tap
     #[arg(short, long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub verbose: Switch,
@@ -410,7 +411,8 @@ pub struct RunOptions {
     /// Send a span of each exchange, with its findings, and a log of each finding to an OpenTelemetry collector
     ///
     /// Where and how is for the usual variables: OTEL_EXPORTER_OTLP_ENDPOINT [http://localhost:4318],
-    /// OTEL_EXPORTER_OTLP_HEADERS, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on. By OTLP over HTTP, in protobuf.
+    /// OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on. It goes by
+    /// OTLP over HTTP, in protobuf. Without a sampler every exchange is sent, also where its client's trace is not.
     #[arg(long, help_heading = "Output", value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub otel: Switch,

@@ -185,6 +185,10 @@ impl Config {
             return Err(Error::usage("--otel: this authtap was built without OpenTelemetry")
                 .advice("a release image, or cargo build --features otel"));
         }
+        if options.otel.is_on() && options.show_secrets.get().is_some() {
+            return Err(Error::usage("--otel and --show-secrets can't go together: secrets would leave this machine")
+                .advice("leave one of them out"));
+        }
         if options.har.is_some() && options.har == options.record {
             return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
         }

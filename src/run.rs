@@ -79,7 +79,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     };
     let record = open("--record", &config.record, Output::to_file)?;
     let archive = open("--har", &config.har, Output::to_archive)?;
-    let telemetry = telemetry(&config)?;
+    let mut reporting = Reporting::start(&config)?;
     let reopenings: Vec<Reopening> = [&record, &archive].into_iter().flatten().map(Output::reopening).collect();
     let admin_listener = config.admin.map(|addr| listen(addr, 1)).transpose()?.map(|(addr, listeners)| {
         eprintln!("authtap: health on http://{addr}/healthz and /readyz, metrics on /metrics");
@@ -120,8 +120,14 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
         metrics.text(open, counted.dropped())
     });
-    let files =
-        Files { record, archive, counting: config.admin.is_some().then_some(counting), telemetry, filter, probes };
+    let files = Files {
+        record,
+        archive,
+        counting: config.admin.is_some().then_some(counting),
+        telemetry: reporting.output.take(),
+        filter,
+        probes,
+    };
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
     let urls: Vec<(String, String)> =
         taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
@@ -136,7 +142,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let end = diagnosis
         .recv_timeout(LAST_WORDS)
         .map_err(|_| Error::run(format!("the diagnosis did not end within {LAST_WORDS:?}; records may be missing")))?;
-    let ended = report(&config, &end);
+    let ended = report(&config, &end, reporting.lost());
     code.map(|code| if code == error::FINE { ended } else { code })
 }
 
@@ -308,21 +314,41 @@ fn start_diagnosis(
     thread.map(|_| told).map_err(|error| cannot("the diagnosis", error))
 }
 
-/// What sends spans and logs to a collector, where that is asked for. Its endpoint is said, so that nobody sends by mistake.
-#[cfg(feature = "otel")]
-fn telemetry(config: &Config) -> Result<Option<Output>, Error> {
-    if !config.telemetry {
-        return Ok(None);
-    }
-    let telemetry = crate::telemetry::Telemetry::start()?;
-    eprintln!("authtap: spans and findings go to {}", telemetry.endpoints());
-    let output = Output::start("the collector".to_owned(), telemetry);
-    output.map(Some).map_err(|error| Error::run(format!("cannot start what sends telemetry: {error}")))
+/// What takes records on their way to a collector, and how much of it did not get there.
+#[derive(Default)]
+struct Reporting {
+    output: Option<Output>,
+    #[cfg(feature = "otel")]
+    counts: Option<Arc<crate::telemetry::Counts>>,
 }
 
-#[cfg(not(feature = "otel"))]
-fn telemetry(_: &Config) -> Result<Option<Output>, Error> {
-    Ok(None)
+impl Reporting {
+    /// Sets it up where it is asked for. Its endpoint is said, so that nobody sends by mistake.
+    #[cfg(feature = "otel")]
+    fn start(config: &Config) -> Result<Self, Error> {
+        if !config.telemetry {
+            return Ok(Reporting::default());
+        }
+        let telemetry = crate::telemetry::Telemetry::start()?;
+        eprintln!("authtap: spans and findings go to {}", telemetry.endpoints());
+        let counts = Some(telemetry.counts());
+        let output = Output::start("what is for the collector".to_owned(), telemetry)
+            .map_err(|error| Error::run(format!("cannot start what sends telemetry: {error}")))?;
+        Ok(Reporting { output: Some(output), counts })
+    }
+
+    #[cfg(not(feature = "otel"))]
+    fn start(_: &Config) -> Result<Self, Error> {
+        Ok(Reporting::default())
+    }
+
+    /// How many spans and logs did not get to the collector.
+    fn lost(&self) -> u64 {
+        #[cfg(feature = "otel")]
+        return self.counts.as_ref().map_or(0, |counts| counts.lost());
+        #[cfg(not(feature = "otel"))]
+        return 0;
+    }
 }
 
 /// Opens the files anew, so that they may be moved away, and reads the listeners' certificate again.
@@ -347,7 +373,7 @@ async fn watch(losses: Losses) {
         tokio::time::sleep(LOOK).await;
         match dog.look(losses.heartbeat(), Instant::now()) {
             Some(Bark::Hangs(time)) => tracing::error!(
-                "the diagnosis has been busy with one exchange for {}; traffic goes on, and what does not fit into the queue is \
+                "the diagnosis has not come back for more exchanges for {}; traffic goes on, and what does not fit into the queue is \
                  counted",
                 in_time(time)
             ),
@@ -424,7 +450,7 @@ async fn end_of(command: &mut Option<Command>) -> u8 {
 }
 
 /// The last words, and the exit code.
-fn report(config: &Config, end: &End) -> u8 {
+fn report(config: &Config, end: &End, unreported: u64) -> u8 {
     let mut stderr = io::stderr().lock();
     // Where stderr is gone there is nobody to tell.
     if config.log_format == LogFormat::Json {
@@ -437,7 +463,10 @@ fn report(config: &Config, end: &End) -> u8 {
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
     }
     if end.unreported > 0 {
-        let _ = writeln!(stderr, "  ! {} exchanges did not get to the collector in time", end.unreported);
+        let _ = writeln!(stderr, "  ! {} exchanges were too many to be sent to the collector", end.unreported);
+    }
+    if unreported > 0 {
+        let _ = writeln!(stderr, "  ! {unreported} spans and logs did not get to the collector");
     }
     if fails(Some(config.fail_on), end.worst) {
         return error::FINDINGS;

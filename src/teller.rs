@@ -53,7 +53,9 @@ impl Teller {
         let mut flushed = Instant::now();
         let mut is_busy = false;
         let mut lost = 0;
-        self.sinks.show_secrets(self.showing.is_some());
+        if self.showing.is_some() {
+            self.sinks.show_secrets(true);
+        }
         loop {
             self.mask_in_time();
             let mut next = inlet.try_next();

@@ -132,7 +132,11 @@ fn assert_sound(documents: &[Value], name: &str) {
     let pod = &deployment["spec"]["template"]["spec"];
     let drain = set("AUTHTAP_DRAIN").unwrap_or_else(|| "30s".to_owned());
     let drain: u64 = drain.trim_end_matches('s').parse().unwrap();
-    assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > drain, "killed while it drains");
+    // The application ends first, out of the same time.
+    assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > 2 * drain, "killed while it drains");
+    for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")] {
+        assert_eq!(tap[probe]["httpGet"]["path"], path, "{name}");
+    }
     let rights = &tap["securityContext"];
     assert_eq!((&rights["runAsNonRoot"], &rights["readOnlyRootFilesystem"]), (&true.into(), &true.into()));
     assert_eq!(rights["capabilities"]["drop"][0], "ALL");
@@ -227,6 +231,9 @@ fn systemd_takes_the_unit_and_gives_it_little() {
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     };
+    let rotation = fs::read_to_string(deploy("authtap.logrotate")).unwrap();
+    let record = unit.lines().find_map(|line| line.strip_prefix("Environment=AUTHTAP_RECORD=")).unwrap();
+    assert!(rotation.contains(&format!("{record} {{")) && rotation.contains("systemctl reload authtap.service"));
     let (is_fine, said) = analyze(&["verify"]);
     assert!(is_fine && !said.contains("authtap.service:"), "{said}");
     // Tenths of what systemd calls the exposure, which is 9.6 for a unit that says nothing.

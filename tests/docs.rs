@@ -8,6 +8,7 @@
 //! | `<!-- run -->`, `<!-- run: CODE -->` | is run to its end, with that exit code |
 //! | `<!-- start: WORDS -->` | is started, and goes on once it has printed the words |
 //! | `<!-- shows -->` | each line was printed since the last such block, in that order |
+//! | `<!-- image -->` | is for docker, which is not here: it builds what `deploy/` runs |
 //! | `<!-- cluster -->` | is for kubectl, for which there is no cluster here: the files that it names are there |
 //!
 //! `<!-- hosts: NAME … -->` gives names, `<!-- stop -->` ends what was started, and `<!-- unseen: … -->` is run by the test
@@ -50,7 +51,8 @@ fn steps(page: &str) -> Vec<Step> {
                 comment.push_str(lines.next().expect("the end of a comment").1);
             }
             let comment = comment.split("-->").next().unwrap().trim().to_owned();
-            let has_block = ["file:", "run", "start:", "shows", "cluster"].iter().any(|word| comment.starts_with(word));
+            let has_block =
+                ["file:", "run", "start:", "shows", "cluster", "image"].iter().any(|word| comment.starts_with(word));
             match has_block {
                 true => pending = Some((at + 1, comment)),
                 false => steps.push(Step { line: at + 1, comment, block: String::new() }),
@@ -147,6 +149,11 @@ impl Play {
                 let succeeds = || run(self.shell(rest)).code.filter(|code| *code == 0);
                 common::wait_for(rest, DEADLINE, succeeds);
             }
+            "image" => {
+                let tag = concat!("authtap:", env!("CARGO_PKG_VERSION"));
+                let is_known = |line: &str| line.starts_with("docker ") && line.contains(tag);
+                assert!(step.block.lines().all(is_known), "{}", step.block);
+            }
             "cluster" => cluster(&step.block),
             "hosts" => {}
             other => panic!("{other:?} is no such comment"),
@@ -191,6 +198,9 @@ fn steady(line: &str) -> String {
 fn play(name: &str) {
     let page = fs::read_to_string(root().join("docs").join(name)).unwrap();
     let steps = steps(&page);
+    for needed in ["run", "shows"] {
+        assert!(steps.iter().any(|step| step.comment.starts_with(needed)), "docs/{name} {needed} nothing");
+    }
     let hosts = steps.iter().find_map(|step| step.comment.strip_prefix("hosts:")).unwrap_or_default();
     let island = Island::new(&hosts.split_whitespace().collect::<Vec<_>>());
     let mut play = Play { island, started: Vec::new(), printed: String::new() };

@@ -222,7 +222,8 @@ fn what_is_left_is_sent_at_the_end() {
 #[test]
 fn an_upstream_that_fails_is_an_error_of_the_span() {
     let (collector, got) = collector();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ReservedPort::new();
+    let nobody = nobody.addr();
     let tap = start(&collector.url(), &[], &[], &[&format!("127.0.0.1:0=http://{nobody}")]);
     ask(&tap, "/a", &[]);
     tap.record();
@@ -234,23 +235,26 @@ fn an_upstream_that_fails_is_an_error_of_the_span() {
 #[test]
 fn a_collector_that_is_away_is_told_of_once_and_holds_nobody_up() {
     let origin = refusing();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ReservedPort::new();
+    let nobody = nobody.addr();
     let tap = start(
-        &format!("http://user:secret-of-the-url@{nobody}"),
+        &format!("http://{nobody}/?key=secret-of-the-url"),
         &[],
         &[],
         &[&format!("127.0.0.1:0={}", origin.url())],
     );
-    let began = Instant::now();
     for _ in 0..20 {
         ask(&tap, "/a", &[]);
     }
-    assert!(began.elapsed() < Duration::from_secs(10));
     tap.records(20);
-    wait_for("the word of it", DEADLINE, || tap.stderr().contains("takes nothing").then_some(()));
+    for what in ["takes no spans", "takes no logs"] {
+        wait_for(what, DEADLINE, || tap.stderr().contains(what).then_some(()));
+    }
     let stopped = tap.stop();
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
-    assert_eq!(stopped.stderr.matches("takes nothing").count(), 1, "{}", stopped.stderr);
+    for what in ["takes no spans", "takes no logs", "spans and logs did not get to the collector"] {
+        assert_eq!(stopped.stderr.matches(what).count(), 1, "{what}: {}", stopped.stderr);
+    }
     assert!(!stopped.stderr.contains("secret-of-the-url"), "{}", stopped.stderr);
 }
 
@@ -267,6 +271,58 @@ fn a_collector_that_never_answers_holds_nobody_up() {
     let began = Instant::now();
     assert_eq!(tap.stop().code, Some(0));
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_collector_that_takes_spans_alone_is_told_of_once() {
+    let got = Got::default();
+    let kept = got.clone();
+    let collector = Origin::start(move |conn| {
+        while let Some(head) = conn.read_head() {
+            let body = conn.read_body(&head);
+            let status = if head.target() == "/v1/traces" { "200 OK" } else { "404 Not Found" };
+            kept.0.lock().unwrap().push((head, body));
+            conn.write(&answer(status, &[], ""));
+        }
+    });
+    let origin = refusing();
+    let tap = start(&collector.url(), &[], &[], &[&format!("127.0.0.1:0={}", origin.url())]);
+    for round in 1..=3 {
+        ask(&tap, "/a", &[]);
+        // Both kinds of this round have been there before the next.
+        wait_for("a round", DEADLINE, || {
+            (got.spans().len() == round && got.bodies("/v1/logs").len() >= round).then_some(())
+        });
+    }
+    let stopped = tap.stop();
+    assert_eq!(stopped.stderr.matches("takes no logs: it answered 404").count(), 1, "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("OTEL_LOGS_EXPORTER=none"), "{}", stopped.stderr);
+    assert!(!stopped.stderr.contains("takes no spans") && !stopped.stderr.contains("again"), "{}", stopped.stderr);
+}
+
+#[test]
+fn an_exchange_of_a_trace_that_is_not_sampled_is_sent_unless_the_environment_says_otherwise() {
+    let origin = refusing();
+    let parent = format!("traceparent: 00-{TRACE}-{PARENT}-00");
+    for (sampler, sent) in [(None, 1), (Some(("OTEL_TRACES_SAMPLER", "parentbased_always_on")), 0)] {
+        let (collector, got) = collector();
+        let more: Vec<(&str, &str)> = sampler.into_iter().collect();
+        let tap = start(&collector.url(), &more, &[], &[&format!("127.0.0.1:0={}", origin.url())]);
+        ask(&tap, "/a", &[&parent]);
+        tap.record();
+        let stopped = tap.stop();
+        assert_eq!(got.spans().len(), sent, "{sampler:?}");
+        assert!(!got.logs().is_empty(), "{sampler:?}");
+        assert!(!stopped.stderr.contains("did not get to"), "{}", stopped.stderr);
+    }
+}
+
+#[test]
+fn secrets_that_are_shown_leave_no_machine() {
+    let output = command().args(["--otel", "--show-secrets", ":0=http://127.0.0.1:9"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("secrets would leave this machine"), "{said}");
 }
 
 #[test]
@@ -290,11 +346,14 @@ fn what_can_not_be_followed_is_said_with_what_to_do() {
         (vec![("OTEL_TRACES_EXPORTER", "zipkin")], "\"zipkin\""),
         (vec![("OTEL_SDK_DISABLED", "true")], "nothing to send"),
         (vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem")], "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        (vec![("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json")], "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"),
+        (vec![("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/a.key")], "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
         (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url")], "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@localhost:4318\n")], "white space"),
     ] {
         let output = command().envs(variables).args(["--otel", ":0=http://127.0.0.1:9"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(matches!(output.status.code(), Some(1 | 2)), "{said}");
-        assert!(said.contains(words) && said.contains("try:"), "{said}");
+        assert!(said.contains(words) && said.contains("try:") && !said.contains("hunter2"), "{said}");
     }
 }

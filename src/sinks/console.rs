@@ -145,6 +145,13 @@ impl Console {
         text
     }
 
+    /// What was folded, and nothing of it is kept: it may say what is not to be said any more.
+    pub fn forget(&mut self) -> String {
+        let text = self.unfold(true);
+        self.folds.clear();
+        text
+    }
+
     fn is_new_cause(&mut self, key: u64) -> bool {
         if self.explained.len() >= EXPLAINED {
             self.explained.clear();

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::escape::printable;
 
+/// The most field lines that are shown of a head.
+const MOST: usize = 200;
+
 /// The text of a record, with an empty line behind it; empty where the line is no record.
 pub fn heads(record: &[u8]) -> String {
     let Ok(record) = serde_json::from_slice::<Value>(record) else { return String::new() };
@@ -80,8 +83,12 @@ impl Text {
 
     fn message(&mut self, sign: char, start: &str, message: &Value) {
         self.line(sign, start);
-        for field in list(&message["headers"]) {
+        for field in list(&message["headers"]).take(MOST) {
             self.line(sign, &format!("{}: {}", words(&field[0]), words(&field[1])));
+        }
+        let more = list(&message["headers"]).count().saturating_sub(MOST);
+        if more > 0 {
+            self.note(&format!("{more} more lines, which are in the record"));
         }
         self.line(sign, "");
         if let Some(size) = message["cut_head_bytes"].as_u64() {

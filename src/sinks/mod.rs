@@ -138,8 +138,16 @@ impl Sinks {
         self
     }
 
-    /// Says, to who counts, whether secrets are shown.
-    pub fn show_secrets(&self, are_shown: bool) {
+    /// Says, to who counts, whether secrets are shown. Where they are no more, nothing is kept that was made while they were.
+    pub fn show_secrets(&mut self, are_shown: bool) {
+        if !are_shown {
+            if let Log::Text(console) = &mut self.log {
+                let text = console.forget();
+                self.stdout.put(text.as_bytes());
+            }
+            self.summary.forget_names();
+            self.stdout.flush();
+        }
         if let Some(counting) = &self.counting {
             counting.set_secrets_shown(are_shown);
         }

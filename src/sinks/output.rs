@@ -53,6 +53,7 @@ pub struct Output {
     ended: Receiver<()>,
     counts: Arc<Counts>,
     reopening: Reopening,
+    name: String,
 }
 
 /// Asks an output to open its file anew. What is there keeps its lines whole, and what comes later is in the new file.
@@ -142,6 +143,7 @@ impl Output {
         let counts = Arc::new(Counts::default());
         let reopening = Reopening::default();
         let asked = reopening.clone();
+        let own_name = name.clone();
         let mut writer =
             Writer { name, sink, counts: counts.clone(), failed: None, lost_before: 0, within_line, reopen };
         thread::Builder::new().name("output".to_owned()).spawn(move || {
@@ -158,7 +160,7 @@ impl Output {
             // Nobody listens any more when the program did not want to wait.
             let _ = tell.send(());
         })?;
-        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, counts, reopening })
+        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, counts, reopening, name: own_name })
     }
 
     /// The way to have its file opened anew, where it is one.
@@ -201,7 +203,7 @@ impl Output {
         self.flush();
         self.sender = None;
         if self.ended.recv_timeout(GOODBYE).is_err() {
-            tracing::warn!("an output did not take its last lines in time");
+            tracing::warn!("{} did not take its last lines in time", self.name);
             return self.lost() + self.counts.waiting.load(Ordering::Relaxed);
         }
         self.lost()

@@ -79,10 +79,18 @@ impl Summary {
         self.left_out += 1;
     }
 
+    /// Forgets what routes are called, which may say what is not to be said any more. How many there were stays.
+    pub fn forget_names(&mut self) {
+        for cause in self.causes.values_mut() {
+            let count = cause.routes.len();
+            cause.routes = (0..count).map(|number| format!("(a route of before {number})")).collect();
+        }
+    }
+
     /// The summary, in lines of at most 80 characters.
     pub fn text(&self, ran: Duration, lost: &Lost, lost_records: u64, lost_lines: u64) -> String {
         let with_findings: u64 = self.causes.values().map(|cause| cause.count).sum();
-        let fine = self.exchanges - with_findings - self.left_out;
+        let fine = self.exchanges.saturating_sub(with_findings + self.left_out);
         let mut text = format!(
             "\n  {}   {} requests   {fine} fine   {with_findings} with findings\n",
             duration(ran),

@@ -18,9 +18,10 @@ use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 
-use crate::config::without_query;
 use crate::error::Error;
 use crate::tls;
+
+use super::environment::{Signal, shown};
 
 /// How long one batch may take, whatever else is waited for: the library's own limit ends waiting, not the connection.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,6 +36,8 @@ type Hyper = HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
 pub(super) struct Client {
     hyper: Hyper,
     runtime: Handle,
+    signal: Signal,
+    /// Whether the collector did not take the last batch of this signal.
     is_away: Arc<AtomicBool>,
 }
 
@@ -61,18 +64,34 @@ impl Client {
             .spawn(move || runtime.block_on(pending::<()>()))
             .map_err(cannot)?;
         let hyper = HyperClient::builder(TokioExecutor::new()).build(connector);
-        Ok(Client { hyper, runtime: handle, is_away: Arc::default() })
+        Ok(Client { hyper, runtime: handle, signal: Signal::Traces, is_away: Arc::default() })
+    }
+
+    /// A refusal in words, with what to do where it won't ever take that.
+    fn refused(&self, status: u16) -> String {
+        let off = match self.signal {
+            Signal::Traces => "OTEL_TRACES_EXPORTER=none",
+            Signal::Logs => "OTEL_LOGS_EXPORTER=none",
+        };
+        match status {
+            404 | 405 | 501 => format!("it answered {status}, and {off} leaves them out"),
+            status => format!("it answered {status}"),
+        }
+    }
+
+    /// The same for one signal: a collector may take spans and no logs, or the reverse.
+    pub(super) fn of(&self, signal: Signal) -> Self {
+        Client { signal, is_away: Arc::default(), ..self.clone() }
     }
 
     fn told(&self, endpoint: &str, failed: Option<String>) {
         let was_away = self.is_away.swap(failed.is_some(), Ordering::Relaxed);
         match failed {
             Some(why) if !was_away => {
-                tracing::warn!(
-                    "the collector at {endpoint} takes nothing: {why}; what is for it is lost until it does"
-                );
+                let what = self.signal.words();
+                tracing::warn!("the collector at {endpoint} takes no {what}: {why}; they are lost until it does");
             }
-            None if was_away => tracing::warn!("the collector at {endpoint} takes telemetry again"),
+            None if was_away => tracing::warn!("the collector at {endpoint} takes {} again", self.signal.words()),
             _ => {}
         }
     }
@@ -91,7 +110,7 @@ impl HttpClient for Client {
         };
         let failed = match &result {
             Ok(answer) if answer.status().is_success() => None,
-            Ok(answer) => Some(format!("it answered {}", answer.status().as_u16())),
+            Ok(answer) => Some(self.refused(answer.status().as_u16())),
             Err(error) => Some(error.to_string()),
         };
         self.told(&endpoint, failed);
@@ -109,29 +128,4 @@ async fn send(hyper: Hyper, request: Request<Bytes>) -> Result<Response<Bytes>, 
 /// What went wrong in the end: the first words of a client's error are never that.
 fn last_cause(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// A URL as it may be shown: without a user, a password and a query.
-pub(super) fn shown(url: &str) -> String {
-    let url = without_query(url);
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.rsplit_once('@').map_or(url, |(_, rest)| rest).to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-
-    #[test]
-    fn a_url_is_shown_without_secrets() {
-        assert_eq!(shown("https://user:hunter2@otel.example:4318/v1?key=hunter2"), "https://otel.example:4318/v1");
-        assert_eq!(shown("http://localhost:4318"), "http://localhost:4318");
-        assert_eq!(shown("user:hunter2@otel"), "otel");
-    }
 }

@@ -105,8 +105,8 @@ impl<'r> Told<'r> {
         }
     }
 
-    /// Makes the span. Gives a context with it, for the logs.
-    pub(super) fn span(&self, tracer: &SdkTracer, parent: &Context) -> Context {
+    /// Makes the span. Gives a context with it, for the logs, and how many are sent.
+    pub(super) fn span(&self, tracer: &SdkTracer, parent: &Context) -> (Context, usize) {
         let findings = self.findings().map(|finding| Event::new(FINDING, self.ended, about(finding), 0)).collect();
         let (method, _) = method(words(&self.record["request"]["method"]));
         let name = if method == "_OTHER" { "HTTP" } else { method };
@@ -118,11 +118,12 @@ impl<'r> Told<'r> {
             .with_events(findings)
             .start_with_context(tracer, parent);
         if let Some(error) = self.error() {
-            span.set_attribute(KeyValue::new("error.type", error.clone()));
-            span.set_status(Status::error(error));
+            span.set_attribute(KeyValue::new("error.type", error));
+            span.set_status(Status::error(""));
         }
+        let sent = usize::from(span.span_context().is_sampled());
         span.end_with_timestamp(self.ended);
-        Context::new().with_remote_span_context(span.span_context().clone())
+        (Context::new().with_remote_span_context(span.span_context().clone()), sent)
     }
 
     /// Makes a log of each finding. Gives their number.
@@ -141,7 +142,7 @@ impl<'r> Told<'r> {
             };
             log.set_severity_number(number);
             log.set_severity_text(text);
-            log.set_body(AnyValue::from(words(&finding["summary"]).to_owned()));
+            log.set_body(AnyValue::from(bounded(words(&finding["summary"]))));
             log.add_attributes(about(finding).into_iter().map(|one| (one.key, any(one.value))));
             log.add_attributes(self.whose().into_iter().map(|one| (one.key, any(one.value))));
             if span.is_valid() {
@@ -157,15 +158,12 @@ impl<'r> Told<'r> {
         list(&self.record["diagnosis"]["findings"])
     }
 
-    /// What the conventions call the error of a server: a status from 500 on, or why there is none.
+    /// What the conventions call the error of a server: a status from 500 on, or the step that failed before there was one.
+    /// What was not read, or broken off by its client, is no error of the server.
     fn error(&self) -> Option<String> {
         let step = self.record["failure"]["step"].as_str();
-        let status = self.record["response"]["status"].as_u64();
-        match (step, status) {
-            (Some(step), _) => Some(format!("upstream-{step}")),
-            (None, Some(status)) => (status >= 500).then(|| status.to_string()),
-            (None, None) => Some(words(&self.record["outcome"]).to_owned()),
-        }
+        let status = self.record["response"]["status"].as_u64().filter(|status| *status >= 500);
+        step.map(|step| format!("upstream-{step}")).or_else(|| status.map(|status| status.to_string()))
     }
 
     /// The attributes by which an exchange is found again.
@@ -177,7 +175,9 @@ impl<'r> Told<'r> {
         all.text("authtap.path_id", &record["path_id"]);
         all.text("authtap.tap", &record["tap"]);
         all.put("http.request.method", method.to_owned());
-        all.put("url.path", self.target().0.to_owned());
+        if let Some(path) = self.path() {
+            all.put("url.path", path.to_owned());
+        }
         all.number("http.response.status_code", &record["response"]["status"]);
         all.0
     }
@@ -186,6 +186,15 @@ impl<'r> Told<'r> {
     fn target(&self) -> (&'r str, Option<&'r str>) {
         let target = words(&self.record["request"]["target"]);
         target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
+    }
+
+    /// The path, where the target has one: that of CONNECT has none, nor has `*`.
+    fn path(&self) -> Option<&'r str> {
+        let (target, _) = self.target();
+        match target.split_once("://") {
+            Some((_, rest)) => Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")),
+            None => Some(target).filter(|target| target.starts_with('/')),
+        }
     }
 
     fn attributes(&self) -> Vec<KeyValue> {
@@ -208,6 +217,8 @@ impl<'r> Told<'r> {
             Ok(addr) => {
                 all.put("client.address", addr.ip().to_string());
                 all.put("client.port", i64::from(addr.port()));
+                all.put("network.peer.address", addr.ip().to_string());
+                all.put("network.peer.port", i64::from(addr.port()));
             }
             Err(_) => all.text("client.address", &record["client"]["addr"]),
         }
@@ -247,16 +258,34 @@ fn about(finding: &Value) -> Vec<KeyValue> {
     all.0
 }
 
+/// The longest text of an attribute, in bytes, and the most texts of a list. What a peer sends may be larger, and a collector
+/// that is away lets some thousands of spans wait.
+const LONGEST: usize = 4096;
+const MOST: usize = 64;
+
+/// The text, or its beginning where it is too long.
+fn bounded(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
+
 struct Attributes(Vec<KeyValue>);
 
 impl Attributes {
     fn put(&mut self, name: &'static str, value: impl Into<Attribute>) {
+        let value = match value.into() {
+            Attribute::String(text) => Attribute::String(bounded(text.as_str()).into()),
+            other => other,
+        };
         self.0.push(KeyValue::new(name, value));
     }
 
     fn text(&mut self, name: &str, value: &Value) {
         if let Some(text) = value.as_str() {
-            self.0.push(KeyValue::new(name.to_owned(), text.to_owned()));
+            self.0.push(KeyValue::new(name.to_owned(), bounded(text)));
         }
     }
 
@@ -265,7 +294,18 @@ impl Attributes {
     }
 
     fn texts<'a>(&mut self, name: &'static str, values: impl Iterator<Item = &'a str>) {
-        let values: Vec<StringValue> = values.map(|value| value.to_owned().into()).collect();
+        // The last of a list that is cut says so, and all of them together are no longer than one text may be.
+        let mut room = LONGEST;
+        let mut kept: Vec<StringValue> = Vec::new();
+        for value in values {
+            if kept.len() == MOST || value.len() > room {
+                kept.push("…".into());
+                break;
+            }
+            room -= value.len();
+            kept.push(value.to_owned().into());
+        }
+        let values = kept;
         if !values.is_empty() {
             self.put(name, Attribute::Array(Array::String(values)));
         }
@@ -316,6 +356,20 @@ mod tests {
         assert_eq!(host_and_port("a.example"), ("a.example", None));
         assert_eq!(host_and_port("[::1]:80"), ("::1", Some(80)));
         assert_eq!(host_and_port("[::1]"), ("::1", None));
+    }
+
+    #[test]
+    fn what_a_peer_sends_is_cut_to_a_bound() {
+        let mut all = Attributes(Vec::new());
+        all.texts("names", std::iter::repeat_n("a", 15_000));
+        all.texts("long", ["x".repeat(LONGEST), "y".to_owned()].iter().map(String::as_str));
+        all.put("text", "ü".repeat(LONGEST));
+        let length = |value: &Attribute| match value {
+            Attribute::Array(Array::String(texts)) => texts.len(),
+            other => other.as_str().len(),
+        };
+        let lengths: Vec<usize> = all.0.iter().map(|one| length(&one.value)).collect();
+        assert_eq!(lengths, [MOST + 1, 2, LONGEST + "…".len()]);
     }
 
     #[test]
