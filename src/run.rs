@@ -1,5 +1,6 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
+mod inspecting;
 mod signals;
 
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::admin::Admin;
+use crate::admin::inspector::Inspector;
 use crate::auth::FingerprintKey;
 use crate::check::fails;
 use crate::cli::LogFormat;
@@ -30,6 +32,7 @@ use crate::sinks::console::{self, Console};
 use crate::sinks::filter::Filter;
 use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
+use crate::sinks::ring::Ring;
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
 use crate::tls;
@@ -82,6 +85,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         .iter()
         .map(|tap| listen(tap.listen, config.threads).map(|(addr, listeners)| (tap, addr, listeners)))
         .collect::<Result<Vec<_>, _>>()?;
+    let inspecting = inspecting::bind(&config)?;
     let (outlet, inlet, losses) = queue::bounded(QUEUE, config.queue_bytes);
     let taps: Vec<(Arc<ListeningTap>, Vec<TcpListener>)> = bound
         .into_iter()
@@ -103,6 +107,10 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
     banner(&config, &taps);
+    let urls: Vec<(String, String)> =
+        taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
+    let inspecting = inspecting.map(|bound| bound.start(&config, &urls, losses.clone())).transpose()?;
+    let (ring, inspector) = inspecting.unzip();
     let names: Vec<String> = taps.iter().map(|(tap, _)| tap.name().to_owned()).collect();
     let (metrics, counting) = metrics(&names);
     // The diagnosis goes on as long as somebody holds a tap, and the admin listener is there to the last.
@@ -112,12 +120,13 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let open = served.iter().map(|tap| tap.upgrade().map_or(0, |tap| tap.open_connections()));
         metrics.text(open, counted.dropped())
     });
-    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), filter };
+    let files = Files { record, archive, counting: config.admin.is_some().then_some(counting), ring, filter };
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
-    let urls: Vec<(String, String)> =
-        taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     let code = runtime.block_on(async {
+        if let Some((inspector, listener)) = inspector {
+            tokio::spawn(Inspector::serve(inspector, listener));
+        }
         let command = (!config.command.is_empty()).then(|| Command::start(&config.command, &urls)).transpose()?;
         Ok(until_told(&config, &workers, (admin, admin_listener), &reopenings, (signals, command)).await)
     });
@@ -233,6 +242,8 @@ struct Files {
     record: Option<Output>,
     archive: Option<Output>,
     counting: Option<Counting>,
+    /// What the inspector shows.
+    ring: Option<Arc<Ring>>,
     /// What the log tells of.
     filter: Filter,
 }
@@ -254,8 +265,11 @@ fn start_diagnosis(
     };
     let lines = if owns_stdout { Output::to_stdout() } else { Output::to_stderr() };
     let lines = lines.map_err(|error| cannot("the log", error))?;
-    let sinks =
-        Sinks::new(log, lines, files.record).archiving(files.archive).counting(files.counting).filtering(files.filter);
+    let sinks = Sinks::new(log, lines, files.record)
+        .archiving(files.archive)
+        .counting(files.counting)
+        .keeping(files.ring)
+        .filtering(files.filter);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),
         None => Diagnoser::default(),

@@ -8,10 +8,12 @@ pub mod escape;
 pub mod filter;
 pub mod metrics;
 pub mod output;
+pub mod ring;
 pub mod shown;
 pub mod summary;
 mod wrap;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::View;
@@ -24,6 +26,7 @@ pub(crate) use escape::printable;
 use filter::Filter;
 use metrics::Counting;
 use output::Output;
+use ring::Ring;
 use shown::Shown;
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
@@ -43,6 +46,7 @@ pub struct Sinks {
     record: Option<Output>,
     archive: Option<Output>,
     counting: Option<Counting>,
+    ring: Option<Arc<Ring>>,
     filter: Filter,
     summary: Summary,
     count: u64,
@@ -83,6 +87,7 @@ impl Sinks {
             record,
             archive: None,
             counting: None,
+            ring: None,
             filter: Filter::default(),
             summary: Summary::default(),
             count: 0,
@@ -108,6 +113,12 @@ impl Sinks {
         self
     }
 
+    /// Keeps records for the inspector as well.
+    pub fn keeping(mut self, ring: Option<Arc<Ring>>) -> Self {
+        self.ring = ring;
+        self
+    }
+
     /// Tells of a request that one tap saw or several. `told` says which of its exchanges were told before, alone.
     pub fn request(&mut self, views: &[View<'_>], told: &[bool], diagnosis: &RequestDiagnosis) {
         let Some(outermost) = views.first() else { return };
@@ -120,12 +131,15 @@ impl Sinks {
             fresh().for_each(|(_, ((view, _), own))| counting.add(view, &own.findings));
         }
         let wants_record = self.record.is_some() || self.archive.is_some() || matches!(self.log, Log::Json);
-        if wants_record {
+        if wants_record || self.ring.is_some() {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
                 let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
                 for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
                     file.put(&line);
+                }
+                if let Some(ring) = &self.ring {
+                    ring.put(&line);
                 }
                 if matches!(self.log, Log::Json) {
                     self.stdout.put(&line);
@@ -151,6 +165,9 @@ impl Sinks {
         for file in [&mut self.record, &mut self.archive].into_iter().flatten() {
             file.flush();
         }
+        if let Some(ring) = &self.ring {
+            ring.tell();
+        }
         if let Some(counting) = &self.counting {
             let files = [self.record.as_ref(), self.archive.as_ref()];
             let log = Some(&self.stdout).filter(|_| matches!(self.log, Log::Json));
@@ -163,6 +180,9 @@ impl Sinks {
         if let Log::Text(console) = &mut self.log {
             let text = console.unfold(true);
             self.stdout.put(text.as_bytes());
+        }
+        if let Some(ring) = &self.ring {
+            ring.end();
         }
         let lost_records = self.record.map_or(0, Output::finish);
         let lost_entries = self.archive.map_or(0, Output::finish);

@@ -8,6 +8,7 @@
 // A helper that fails is a test that fails, with the line to look at.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod browser;
 pub mod canaries;
 pub mod client;
 pub mod curl;

@@ -1,0 +1,127 @@
+//! Joins the inspector page with what it shows: the ring of records, the catalogue, and what the run was asked for.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::{listen, no_random_bytes};
+use crate::admin::inspector::{Inspector, Source};
+use crate::cli::RulesFormat;
+use crate::config::{Config, check_no_upstream};
+use crate::error::Error;
+use crate::exchange::har::recorded::{BETWEEN, CLOSING, OPENING};
+use crate::explain;
+use crate::queue::Losses;
+use crate::sinks::ring::Ring;
+
+/// Random bytes of the token.
+const TOKEN: usize = 16;
+
+/// An inspector whose port is taken.
+pub(super) struct Bound {
+    addr: SocketAddr,
+    listener: TcpListener,
+    memory: usize,
+}
+
+/// An inspector, and where it listens.
+pub(super) type Listening = (Arc<Inspector>, TcpListener);
+
+/// Takes the port, where an inspector is wanted.
+pub(super) fn bind(config: &Config) -> Result<Option<Bound>, Error> {
+    let Some((wanted, memory)) = config.inspect else { return Ok(None) };
+    let (addr, listeners) = listen(wanted, 1).map_err(|error| {
+        let port = wanted.port().wrapping_add(1).max(1024);
+        error.from_source("--inspect").advice(format!("another port, such as --inspect=:{port}"))
+    })?;
+    // Now that the port is known, which may have been any that is free.
+    check_no_upstream(&config.taps, &[("--inspect", Some(addr))])?;
+    Ok(listeners.into_iter().next().map(|listener| Bound { addr, listener, memory }))
+}
+
+impl Bound {
+    /// Makes the ring and the inspector, and prints the link. `urls` are the taps with their URLs.
+    pub(super) fn start(
+        self,
+        config: &Config,
+        urls: &[(String, String)],
+        losses: Losses,
+    ) -> Result<(Arc<Ring>, Listening), Error> {
+        let mut token = [0; TOKEN];
+        getrandom::fill(&mut token).map_err(|error| no_random_bytes(&error))?;
+        let token = URL_SAFE_NO_PAD.encode(token);
+        let (grown, latest) = watch::channel(0);
+        let ring = Ring::start(self.memory, move |number| {
+            grown.send_replace(number);
+        });
+        let ring = ring.map_err(|error| Error::run(format!("cannot start the inspector: {error}")))?;
+        let inspector = Inspector::new(source(config, urls, &ring, losses, self.memory), &token, latest);
+        self.announce(&token);
+        Ok((ring, (inspector, self.listener)))
+    }
+
+    /// The token stands behind `#`, where no program sends it to a server or writes it into its log by itself.
+    fn announce(&self, token: &str) {
+        let ip = match self.addr.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".parse().unwrap_or(self.addr.ip()),
+            IpAddr::V6(ip) if ip.is_unspecified() => "::1".parse().unwrap_or(self.addr.ip()),
+            ip => ip,
+        };
+        let addr = SocketAddr::new(ip, self.addr.port());
+        eprintln!("Watch it at http://{addr}/#token={token}");
+        if !self.addr.ip().is_loopback() {
+            eprintln!(
+                "WARNING: --inspect: the page and its token go over plain HTTP on {}, where others may read along.",
+                self.addr
+            );
+        }
+        eprintln!();
+    }
+}
+
+fn source(config: &Config, urls: &[(String, String)], ring: &Arc<Ring>, losses: Losses, memory: usize) -> Source {
+    let taps = config
+        .taps
+        .iter()
+        .zip(urls)
+        .map(|(tap, (name, url))| json!({ "name": name, "url": url, "upstream": tap.upstream.url() }));
+    let about = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "taps": taps.collect::<Vec<_>>(),
+        "shows_secrets": config.show_secrets,
+        "memory": memory,
+        "archive": { "opening": OPENING, "between": BETWEEN, "closing": CLOSING },
+    });
+    let (rows, records, entries) = (ring.clone(), ring.clone(), ring.clone());
+    Source {
+        about: about.to_string().into(),
+        rules: explain::rules(RulesFormat::Json).into(),
+        rows: Box::new(move |after| {
+            let part = rows.rows(after);
+            let held = rows.held();
+            let mut text = json!({
+                "until": part.until,
+                "oldest": held.oldest,
+                "next": held.next,
+                "dropped": held.dropped,
+                "bytes": held.bytes,
+                "unseen": losses.dropped(),
+            })
+            .to_string()
+            .into_bytes();
+            text.pop();
+            text.extend_from_slice(b",\"rows\":[");
+            let mut lines = part.lines;
+            lines.pop();
+            text.extend(lines.into_iter().map(|byte| if byte == b'\n' { b',' } else { byte }));
+            text.extend_from_slice(b"]}");
+            text
+        }),
+        records: Box::new(move |numbers| records.records(numbers).with_place()),
+        entries: Box::new(move |numbers| entries.entries(numbers).with_place()),
+    }
+}
