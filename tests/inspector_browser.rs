@@ -45,6 +45,84 @@ fn open(tap: &Tap) -> Browser {
 
 const INSPECT: [&str; 1] = ["--inspect=:0"];
 
+/// A token that ran out in 2023, whose signature nobody checks.
+const EXPIRED: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUiLCJhdWQiOiJvcmRlcnMtYXBpIiwiZ\
+                       XhwIjoxNzAwMDAwMDAwLCJpYXQiOjE2OTk5OTY0MDB9.c2lnbmF0dXJlLW9mLXRoaXJ0eS10d28tYnl0ZXMtaGVyZSE";
+
+/// A gateway that loses credentials on one path, spells a name in its own way, and adds one of its own.
+fn shop() -> Path<Origin> {
+    let backend = Origin::serve(|head| {
+        let bearer = head.get("authorization").unwrap_or_default();
+        let key = head.get_exact("X-Api-Key").unwrap_or_default();
+        match head.target().as_str() {
+            "/mcp" => answer("401 Unauthorized", &["Content-Type: application/json"], "{\"error\":\"unauthorized\"}"),
+            "/v1/broken" => answer("500 Internal Server Error", &[], ""),
+            _ if bearer == format!("Bearer {BEARER_TOKEN}") || key == API_KEY => {
+                answer("200 OK", &["Content-Type: text/plain", "Server: shop/1.0"], "fine\n")
+            }
+            _ if bearer.contains("eyJ") => answer(
+                "401 Unauthorized",
+                &[
+                    "WWW-Authenticate: Bearer error=\"invalid_token\", error_description=\"expired\"",
+                    "Content-Type: text/plain",
+                ],
+                "the token is expired\n",
+            ),
+            _ => answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"orders\""], "no credentials\n"),
+        }
+    });
+    let url = backend.url();
+    let path = Path::start_with(
+        &INSPECT,
+        |app| {
+            changing(app, |request| {
+                request.set("X-Forwarded-For", "192.0.2.7");
+                request.set("Host", "backend.internal");
+                if request.start_line.contains("/v1/admin") {
+                    request.take("authorization");
+                }
+                for (name, _) in &mut request.fields {
+                    if name == "X-Api-Key" {
+                        *name = "x-api-key".to_owned();
+                    }
+                }
+            })
+        },
+        &url,
+    );
+    // It has to stay as long as the taps.
+    Box::leak(Box::new(backend.may_be_unused()));
+    path
+}
+
+/// Some healthy calls, and some of most kinds of trouble.
+fn traffic(tap: &Tap) {
+    let bearer = format!("Authorization: Bearer {BEARER_TOKEN}");
+    for number in 0..12 {
+        get(tap, &format!("/v1/orders/{number}?page={number}"), &[&bearer]);
+    }
+    for number in 0..3 {
+        get(tap, &format!("/v1/admin/users/{number}"), &[&bearer, "Accept: application/json"]);
+    }
+    get(tap, "/v1/catalogue", &[&format!("X-Api-Key: {API_KEY}")]);
+    for _ in 0..4 {
+        get(tap, "/v1/orders", &[&format!("Authorization: Bearer {EXPIRED}")]);
+    }
+    send(tap, "POST /mcp HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+    get(tap, "/v1/broken", &[&bearer]);
+}
+
+const SENT: usize = 12 + 3 + 1 + 4 + 1 + 1;
+
+fn shop_in_browser() -> (Path<Origin>, Browser) {
+    let path = shop();
+    traffic(&path.tap);
+    path.tap.records(2 * SENT);
+    let mut browser = open(&path.tap);
+    browser.wait(&format!("document.querySelector('#count').innerText === '{SENT} requests'"));
+    (path, browser)
+}
+
 #[test]
 fn an_empty_page_says_what_to_do_and_hears_of_exchanges() {
     let origin = orders();
@@ -63,5 +141,465 @@ fn an_empty_page_says_what_to_do_and_hears_of_exchanges() {
     // The latest stands first.
     let first = browser.text("document.querySelector('[aria-posinset=\"1\"]').innerText");
     assert!(first.contains("401") && first.contains("/v1/orders/18"), "{first}");
+    browser.assert_no_complaint();
+}
+
+#[test]
+fn a_request_is_shown_with_its_taps_its_findings_and_its_credentials() {
+    let (path, mut browser) = shop_in_browser();
+    browser.picture("list");
+    browser.set_dark(true);
+    browser.picture("list-dark");
+    browser.set_dark(false);
+
+    // The verdicts stand in the list, one row for both taps.
+    let rows = browser
+        .text("[...document.querySelectorAll('.row:not([hidden])')].map(row => row.innerText).join('\\n---\\n')");
+    for verdict in ["credentials-stripped", "token-expired", "challenge-missing", "credentials-rejected"] {
+        assert!(rows.contains(verdict), "{verdict} is not in {rows}");
+    }
+    assert!(rows.contains("2 taps"), "{rows}");
+
+    browser.eval(
+        "[...document.querySelectorAll('.row')].find(row => row.innerText.includes('/v1/admin/users/2')).click()",
+    );
+    browser.wait("document.querySelector('#detail .finding')");
+    let shown = browser.text("document.querySelector('#detail').innerText");
+    for words in
+        ["credentials-stripped", "Fix", "Sure", "edge", "app", "SEEN BY 2 TAPS", "(not there)", "X-Forwarded-For"]
+    {
+        assert!(shown.contains(words), "{words:?} is not in {shown}");
+    }
+    assert_no_secret(&shown);
+    // What differs is marked, and nothing else.
+    let marked = browser.eval("[...document.querySelectorAll('#detail mark')].map(mark => mark.innerText)");
+    let marked: Vec<&str> = marked.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(marked.contains(&"Authorization"), "{marked:?}");
+    let same =
+        browser.text("[...document.querySelectorAll('#detail .line.same')].map(line => line.innerText).join('\\n')");
+    assert!(same.contains("User-Agent") && !same.contains("Authorization"), "{same}");
+    browser.picture("exchange");
+    browser.eval("document.querySelector('#detail .heads').scrollIntoView()");
+    browser.picture("exchange-heads");
+    browser.set_dark(true);
+    browser.picture("exchange-heads-dark");
+    browser.set_dark(false);
+    // What the rule means is told by the catalogue.
+    let meaning = browser.text("(() => { const d = document.querySelector('#detail .finding details'); d.open = true; return d.innerText; })()");
+    assert!(meaning.contains("The credentials were removed between two taps"), "{meaning}");
+
+    // A credential highlights all its uses.
+    browser.click("#detail .credential-card .chip");
+    browser.wait("!document.querySelector('#used').hidden");
+    let used = browser.text("document.querySelector('#used').innerText");
+    assert!(used.contains("used 16 times, refused 4 times, first refused at"), "{used}");
+    let highlighted = browser.eval("document.querySelectorAll('.row.uses:not([hidden])').length");
+    assert_eq!(highlighted, 16);
+    browser.picture("uses");
+    browser.assert_no_complaint();
+    drop(path);
+}
+
+#[test]
+fn summary_and_timeline_tell_causes_and_when_it_began() {
+    let (path, mut browser) = shop_in_browser();
+    browser.press("2");
+    browser.wait("document.querySelectorAll('#view-summary .cause').length >= 4");
+    let summary = browser.text("document.querySelector('#view-summary').innerText");
+    for words in [
+        "22 requests",
+        "token-expired",
+        "× 2",
+        "credentials-stripped",
+        "× 3",
+        "the hop from edge to app",
+        "GET /v1/admin/users/{id}",
+    ] {
+        assert!(summary.contains(words), "{words:?} is not in {summary}");
+    }
+    browser.picture("summary");
+    browser.set_dark(true);
+    browser.picture("summary-dark");
+    browser.set_dark(false);
+
+    browser.press("3");
+    browser.wait("document.querySelectorAll('#view-timeline .over-time').length >= 3");
+    let timeline = browser.text("document.querySelector('#view-timeline').innerText");
+    assert!(
+        timeline.contains("fine 12 times, failing since") || timeline.contains("fine and failing in turns"),
+        "{timeline}"
+    );
+    assert!(timeline.contains("failed each time (4), since"), "{timeline}");
+    browser.picture("timeline");
+    browser.eval("[...document.querySelectorAll('.choice button')].find(b => b.innerText === 'Routes').click()");
+    browser.wait("document.querySelector('#view-timeline').innerText.includes('GET /v1/orders/{id}')");
+    let routes = browser.text("document.querySelector('#view-timeline').innerText");
+    assert!(routes.contains("fine each time (12)") && routes.contains("failed each time (3), since"), "{routes}");
+    browser.picture("timeline-routes");
+    browser.set_dark(true);
+    browser.picture("timeline-dark");
+    // From a cause to its exchanges.
+    browser.press("2");
+    browser.wait("document.querySelector('#view-summary .cause a')");
+    browser.eval("[...document.querySelectorAll('.cause h3 a')].find(a => a.innerText === 'token-expired').click()");
+    browser.wait("document.querySelectorAll('.row:not([hidden])').length === 2");
+    assert_eq!(browser.text("document.querySelector('#query').value"), "rule:token-expired");
+    browser.assert_no_complaint();
+    drop(path);
+}
+
+#[test]
+fn it_is_readable_on_a_phone() {
+    let (path, mut browser) = shop_in_browser();
+    browser.resize(390, 844, true);
+    let fits = "document.documentElement.scrollWidth <= 390 && innerWidth <= 390";
+    browser.wait(&format!("{fits} && document.querySelectorAll('.row:not([hidden])').length > 8"));
+    browser.picture("phone-list");
+    browser.eval(
+        "[...document.querySelectorAll('.row')].find(row => row.innerText.includes('credentials-stripped')).click()",
+    );
+    browser.wait("document.querySelector('#detail .finding')");
+    assert_eq!(browser.eval(fits), true);
+    assert_eq!(browser.eval("getComputedStyle(document.querySelector('#list')).display"), "none");
+    browser.picture("phone-exchange");
+    browser.eval("document.querySelector('#detail .heads').scrollIntoView()");
+    browser.picture("phone-heads");
+    browser.eval("document.querySelector('#detail .back').click()");
+    browser.wait("document.querySelector('#detail').hidden");
+    for (key, name) in [("2", "summary"), ("3", "timeline")] {
+        browser.press(key);
+        browser.wait(&format!("document.querySelector('#view-{name} h2')"));
+        assert_eq!(browser.eval(fits), true);
+        browser.picture(&format!("phone-{name}"));
+    }
+    browser.assert_no_complaint();
+    drop(path);
+}
+
+#[test]
+fn it_is_filtered_by_words_and_choices_and_used_by_keys() {
+    let (path, mut browser) = shop_in_browser();
+    let rows = |browser: &mut Browser| {
+        browser.eval("document.querySelectorAll('.row:not([hidden])').length").as_u64().unwrap()
+    };
+    let count = |browser: &mut Browser| browser.text("document.querySelector('#count').innerText");
+    browser.press("/");
+    browser.wait("document.activeElement.id === 'query'");
+    for (query, found) in [
+        ("status:401", 9),
+        ("status:4xx -rule:credentials-stripped", 6),
+        ("rule:token-expired", 2),
+        ("route:/v1/orders/{id}", 12),
+        ("path:/v1/admin", 3),
+        ("client:127.0.0.1", 22),
+        ("client:192.0.2.1", 0),
+        ("users/1", 1),
+        ("catalogue KEY#", 1),
+        ("method:post", 1),
+        ("is:warning", 1),
+        ("tap:app is:ok", 13),
+        ("", 22),
+    ] {
+        browser.eval(&format!(
+            "(() => {{ const q = document.querySelector('#query'); q.value = {}; q.dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
+            json!(query)
+        ));
+        let expected = if query.is_empty() { "22 requests".to_owned() } else { format!("{found} of 22") };
+        browser.wait(&format!("document.querySelector('#count').innerText === '{expected}'"));
+        browser.wait(&format!("document.querySelectorAll('.row:not([hidden])').length === {found}"));
+    }
+    // A choice becomes a word, which the address keeps.
+    browser.wait("document.querySelector('#facet-rule option[value=stale-token-kept]')");
+    browser.eval(
+        "(() => { const s = document.querySelector('#facet-rule'); s.value = 'stale-token-kept'; s.dispatchEvent(new Event('change')); })()",
+    );
+    browser.wait("document.querySelector('#count').innerText === '2 of 22'");
+    assert_eq!(browser.text("document.querySelector('#query').value"), "rule:stale-token-kept");
+    assert!(browser.text("location.hash").contains("q=rule%3Astale-token-kept"));
+    // A filter holds for what comes later, too.
+    get(&path.tap, "/v1/orders", &[&format!("Authorization: Bearer {EXPIRED}")]);
+    browser.wait("document.querySelector('#count').innerText === '3 of 23'");
+    browser.eval("document.querySelector('#query').focus()");
+    browser.press("Escape");
+    browser.wait("document.querySelector('#count').innerText === '23 requests'");
+    browser.eval("document.querySelector('#list').focus()");
+
+    // Down, over those without a finding, and into one.
+    browser.press("j");
+    browser.press("j");
+    browser.wait("document.querySelector('.row.cursor')?.getAttribute('aria-posinset') === '2'");
+    browser.press("k");
+    browser.wait("document.querySelector('.row.cursor')?.getAttribute('aria-posinset') === '1'");
+    assert_eq!(
+        browser.text("document.querySelector('#list').getAttribute('aria-activedescendant')"),
+        browser.text("document.querySelector('.row.cursor').id")
+    );
+    browser.press("n");
+    browser.wait("document.querySelector('.row.cursor').innerText.includes('challenge-missing')");
+    browser.press("Enter");
+    browser.wait("document.querySelector('#detail .finding')?.innerText.includes('challenge-missing')");
+    browser.press("j");
+    browser.wait("document.querySelector('#detail .finding')?.innerText.includes('stale-token-kept')");
+    browser.press("Escape");
+    browser.wait("document.querySelector('#detail').hidden && document.activeElement.id === 'list'");
+    browser.press("?");
+    browser.wait("document.querySelector('#help').open");
+    browser.picture("help");
+    browser.press("Escape");
+    browser.wait("!document.querySelector('#help').open");
+    // The tabs, as such are used.
+    browser.eval("document.querySelector('#tab-exchanges').focus()");
+    browser.press("ArrowRight");
+    browser.wait("document.querySelector('#tab-summary').getAttribute('aria-selected') === 'true' && document.activeElement.id === 'tab-summary'");
+    browser.press("1");
+    browser.wait("!document.querySelector('#view-exchanges').hidden");
+    // Held still, nothing comes.
+    browser.press("p");
+    browser.wait("document.querySelector('.status.held')");
+    get(&path.tap, "/v1/orders/99", &[]);
+    path.tap.records(2 * (SENT + 2));
+    assert_eq!(count(&mut browser), "23 requests");
+    browser.press("p");
+    browser.wait("document.querySelector('#count').innerText === '24 requests'");
+    assert_eq!(rows(&mut browser), 24);
+    browser.assert_no_complaint();
+}
+
+#[test]
+fn a_link_to_an_exchange_opens_it_and_a_wrong_token_opens_nothing() {
+    let (path, mut browser) = shop_in_browser();
+    let record = path.tap.records_now().into_iter().find(|record| record["request"]["target"] == "/v1/admin/users/1");
+    let id = record.unwrap()["id"].as_str().unwrap().to_owned();
+    let page = link(&path.tap);
+    let base = page.split("/#").next().unwrap().to_owned();
+    // In the same tab, with the token kept beside the address.
+    browser.go("about:blank");
+    browser.go(&format!("{base}/#/exchange/{id}"));
+    browser.wait("document.querySelector('#detail .finding')?.innerText.includes('credentials-stripped')");
+    browser.assert_no_complaint();
+
+    browser.eval("sessionStorage.clear()");
+    browser.go("about:blank");
+    browser.go(&format!("{base}/#token=AAAAAAAAAAAAAAAAAAAAAA"));
+    browser.wait("!document.querySelector('#gate').hidden");
+    browser.picture("gate");
+    assert!(browser.text("document.querySelector('#gate').innerText").contains("not that of this run"));
+    assert_eq!(browser.eval("document.querySelectorAll('.row').length"), 0);
+    let refused = browser.take_complaints();
+    assert!(refused.iter().all(|complaint| complaint.contains("401")), "{refused:?}");
+    // The right link, pasted.
+    browser.eval(&format!("document.querySelector('#gate-token').value = {}", json!(page)));
+    browser.click("#gate-form button");
+    browser.wait(
+        "document.querySelector('#gate').hidden && document.querySelectorAll('.row:not([hidden])').length === 22",
+    );
+    browser.assert_no_complaint();
+}
+
+/// What would run, load or frame something, or turn text round, if it were taken for more than text.
+const PAYLOADS: [&str; 12] = [
+    "<img src=x onerror=window.pwned=1>",
+    "<script>window.pwned=1</script>",
+    "\"><svg onload=window.pwned=1>",
+    "'><iframe srcdoc='<script>parent.pwned=1</script>'>",
+    "</title><script>window.pwned=1</script>",
+    "<a href=javascript:window.pwned=1>click</a>",
+    "javascript:window.pwned=1",
+    "{{constructor.constructor('window.pwned=1')()}}",
+    "${window.pwned=1}",
+    "<style>*{display:none}</style><base href=//evil.example>",
+    "<form action=//evil.example><input name=q></form>",
+    "<meta http-equiv=refresh content=0;url=//evil.example>",
+];
+
+#[test]
+fn what_peers_send_is_text_and_nothing_else() {
+    let origin = Origin::serve(|head| {
+        let payload = head.get("x-payload").unwrap_or_default();
+        let fields = [
+            format!("X-Payload: {payload}"),
+            format!("Server: {payload}"),
+            "Content-Type: text/html".to_owned(),
+            format!("WWW-Authenticate: Bearer realm=\"{}\"", payload.replace('"', "\\\"")),
+        ];
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        answer("401 Unauthorized", &fields, &format!("<p>{payload}</p>"))
+    });
+    let tap = Tap::start_with(&origin.url(), &["--inspect=:0", "--show", "X-Payload"]);
+    for payload in PAYLOADS {
+        let name = payload.replace(
+            [' ', '"', '\'', ',', ';', '(', ')', '/', '<', '>', '@', '[', ']', '{', '}', '=', ':', '?', '\\'],
+            "",
+        );
+        let target = payload.replace(' ', "+");
+        send(
+            &tap,
+            &format!(
+                "GET /{target}?q={target} HTTP/1.1\r\nHost: {target}\r\nX-Payload: {payload}\r\nUser-Agent: {payload}\r\nAccept: \
+                 {payload}\r\n{name}: x\r\nAuthorization: {payload} {payload}\r\nConnection: close\r\n\r\n"
+            ),
+        );
+    }
+    // Bidirectional marks, controls, and what has no width.
+    send(
+        &tap,
+        "GET /a HTTP/1.1\r\nHost: a\r\nX-Payload: one\u{202e}owt\u{200b}\u{9b}31m\x1b[31m\u{2066}\u{feff}end\r\nConnection: close\r\n\r\n",
+    );
+    let sent = PAYLOADS.len() + 1;
+    tap.records(sent);
+    let mut browser = Browser::start(1280, 800);
+    browser.before_pages("addEventListener('securitypolicyviolation', (event) => { (window.violations ??= []).push(event.violatedDirective + ' ' + event.sample); })");
+    browser.go(&link(&tap));
+    browser.wait(&format!("document.querySelector('#count')?.innerText === '{sent} requests'"));
+    let elements = "[...document.querySelectorAll('img, iframe, object, embed, base, form, meta[http-equiv], svg, script, style, a[href^=javascript]')].map(e => e.outerHTML.slice(0, 60)).filter(e => !e.includes('/main.js') && !e.includes('id=\"filters\"') && !e.includes('id=\"gate-form\"') && !e.includes('method=\"dialog\"'))";
+    let mut seen = 0;
+    for _ in 0..sent {
+        browser.press("j");
+        browser.press("Enter");
+        browser.wait("document.querySelector('#detail .heads') && document.querySelector('#detail-title').innerText.includes(document.querySelector('.row.cursor .target').textContent)");
+        let shown = browser.text("document.querySelector('#detail').innerText");
+        seen += PAYLOADS.iter().filter(|payload| shown.contains(&format!("X-Payload: {payload}"))).count();
+        let raw = browser.text("(() => { const d = [...document.querySelectorAll('#detail details.part')].pop(); d.open = true; return new Promise(done => setTimeout(() => done(d.innerText), 20)); })()");
+        assert!(raw.contains("authtap/1"), "{raw}");
+        for text in [&shown, &raw] {
+            assert!(!text.contains(['\u{202e}', '\u{200b}', '\u{9b}', '\u{1b}', '\u{2066}', '\u{feff}']), "{text:?}");
+        }
+        assert_eq!(browser.eval(elements), json!([]));
+    }
+    assert!(seen >= PAYLOADS.len() - 1, "{seen} payloads were shown as what they are");
+    browser.picture("injection");
+    browser.press("2");
+    browser.wait("document.querySelector('#view-summary .cause')");
+    assert_eq!(browser.eval(elements), json!([]));
+    browser.press("3");
+    browser.wait("document.querySelector('#view-timeline h2')");
+    browser.eval("[...document.querySelectorAll('.choice button')].find(b => b.innerText === 'Routes').click()");
+    browser.wait("document.querySelector('#view-timeline .over-time')");
+    assert_eq!(browser.eval(elements), json!([]));
+    browser.eval(&format!("(() => {{ const q = document.querySelector('#query'); q.value = {}; q.dispatchEvent(new Event('input', {{bubbles: true}})); }})()", json!(PAYLOADS[0])));
+    browser.wait("document.querySelector('#count').innerText.includes(' of ')");
+    assert_eq!(browser.eval("[window.pwned ?? null, window.violations ?? []]"), json!([null, []]));
+    browser.assert_no_complaint();
+}
+
+/// The policy is there in case that text becomes markup after all.
+#[test]
+fn the_policy_stops_what_would_be_markup() {
+    let origin = Origin::reply(answer("200 OK", &[], "")).may_be_unused();
+    let tap = Tap::start_with(&origin.url(), &INSPECT);
+    let mut browser = open(&tap);
+    browser.assert_no_complaint();
+    let tried = browser.text("(() => { try { document.body.innerHTML = '<img src=x onerror=window.pwned=1>'; return 'done'; } catch (error) { return error.name; } })()");
+    assert_eq!(tried, "TypeError");
+    browser.eval("(() => { const s = document.createElement('script'); try { s.text = 'window.pwned = 1'; document.body.append(s); } catch {} const i = document.createElement('img'); i.src = 'http://127.0.0.1:1/x'; document.body.append(i); fetch('http://127.0.0.1:1/').catch(() => 0); })()");
+    assert!(!browser.take_complaints().is_empty());
+    assert_eq!(browser.eval("window.pwned ?? null"), Value::Null);
+}
+
+#[test]
+fn a_page_of_another_site_learns_nothing() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    get(&tap, "/v1/orders", &[]);
+    tap.records(1);
+    let link = link(&tap);
+    let (base, token) = link.split_once("/#token=").unwrap();
+    let script = format!(
+        "<!DOCTYPE html><title>waiting</title><body><script>(async () => {{ const all = []; \
+         for (const [path, options] of [['/api/rows', {{headers: {{Authorization: 'Bearer {token}'}}}}], ['/api/rows', {{}}], \
+         ['/', {{}}], ['/', {{mode: 'no-cors'}}]]) {{ \
+         try {{ const answer = await fetch('{base}' + path, options); all.push(answer.type + (await answer.text()).length); }} \
+         catch (error) {{ all.push(error.name); }} }} \
+         const frame = document.createElement('iframe'); frame.src = '{base}/'; document.body.append(frame); \
+         await new Promise(done => setTimeout(done, 500)); \
+         try {{ all.push(String(frame.contentDocument)); }} catch (error) {{ all.push('closed'); }} \
+         document.title = all.join(' '); }})()</script>"
+    );
+    let elsewhere = Origin::serve(move |_| answer("200 OK", &["Content-Type: text/html"], &script));
+    let mut browser = Browser::start(800, 600);
+    browser.go(&elsewhere.url());
+    browser.wait("document.title !== '' && document.title !== 'waiting'");
+    let title = browser.text("document.title");
+    let told: Vec<&str> = title.split(' ').collect();
+    assert_eq!(told[..4], ["TypeError", "TypeError", "TypeError", "TypeError"], "{title}");
+    assert!(["closed", "null"].contains(&told[4]), "{title}");
+}
+
+#[test]
+fn a_hundred_thousand_exchanges_are_no_burden() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    get(&tap, "/v1/orders", &[&format!("Authorization: Bearer {BEARER_TOKEN}")]);
+    tap.records(1);
+    let mut browser = open(&tap);
+    browser.wait("document.querySelectorAll('.row:not([hidden])').length === 1");
+    // As they come from the program: in parts of two thousand, each drawn before the next one comes.
+    let fed = browser.eval(
+        "(async () => {
+            const { receive } = await import('/exchanges.js');
+            const frame = () => new Promise(requestAnimationFrame);
+            const id = (number) => '01M8CW1Q1CHMJ6C1' + String(number).padStart(10, '0');
+            const began = performance.now();
+            let worst = 0;
+            for (let part = 0; part < 50; part += 1) {
+                const rows = [];
+                for (let at = 0; at < 2000; at += 1) {
+                    const number = 2 + part * 2000 + at;
+                    const bad = number % 10 === 0;
+                    rows.push([number, id(number), id(number), null, 1795521600000 + number * 7, 'tap', 'GET', `/v1/orders/${number}/lines?page=${number % 9}`,
+                        bad ? 401 : 200, bad ? 'token-expired' : 'ok', bad ? 'error' : '', bad ? 'client' : '', bad ? ['token-expired'] : [], `10.0.${number % 7}.${number % 250}`,
+                        [['Bearer jwt#' + String(1000 + number % 500), String(10000000 + number % 500)]], 12.5, 'complete']);
+                }
+                const start = performance.now();
+                receive(rows);
+                await frame();
+                worst = Math.max(worst, performance.now() - start);
+            }
+            await frame();
+            return { worst, all: performance.now() - began };
+        })()",
+    );
+    browser.wait("document.querySelector('#count').innerText === '100,001 requests'");
+    assert!(browser.eval("document.querySelectorAll('*').length").as_u64().unwrap() < 4_000);
+    assert!(browser.eval("document.querySelectorAll('.row').length").as_u64().unwrap() < 100);
+    browser.picture("many");
+
+    let timed = browser.eval(
+        "(async () => {
+            const { state, store } = await import('/state.js');
+            const { setQuery } = await import('/exchanges.js');
+            const frame = () => new Promise(requestAnimationFrame);
+            const time = async (act) => { const start = performance.now(); await act(); await frame(); await frame(); return performance.now() - start; };
+            const result = {};
+            result.rule = await time(() => setQuery('rule:token-expired')); const byRule = store.shownSize;
+            result.text = await time(() => setQuery('orders/77 -status:401')); const byText = store.shownSize;
+            result.route = await time(() => setQuery('route:/v1/orders/{id}/lines client:10.0.3.3'));
+            result.none = await time(() => setQuery(''));
+            const list = document.querySelector('#list');
+            let scroll = 0;
+            for (let at = 0; at < 40; at += 1) scroll = Math.max(scroll, await time(() => { list.scrollTop = (at * 99991 * 30) % list.scrollHeight; }));
+            result.scroll = scroll;
+            result.uses = await time(async () => (await import('/credentials.js')).choose('10000100'));
+            result.summary = await time(() => { location.hash = '#/summary'; });
+            result.timeline = await time(() => { location.hash = '#/timeline'; });
+            return { result, byRule, byText };
+        })()",
+    );
+    println!("fed in {fed}, then {timed}");
+    assert_eq!(timed["byRule"], 10_000);
+    assert!(timed["byText"].as_u64().unwrap() > 900, "{timed}");
+    for (what, most) in
+        [("rule", 500.0), ("text", 500.0), ("route", 500.0), ("none", 500.0), ("scroll", 250.0), ("uses", 500.0)]
+    {
+        assert!(timed["result"][what].as_f64().unwrap() < most, "{what}: {timed}");
+    }
+    for view in ["summary", "timeline"] {
+        assert!(timed["result"][view].as_f64().unwrap() < 2_000.0, "{view}: {timed}");
+    }
+    assert!(fed["worst"].as_f64().unwrap() < 1_000.0, "{fed}");
+    browser.wait("document.querySelectorAll('#view-timeline .over-time').length === 40");
+    // A live update still comes through.
+    browser.press("1");
+    get(&tap, "/v1/orders/last", &[]);
     browser.assert_no_complaint();
 }

@@ -6,7 +6,7 @@ import { archive, curl, fileName, report } from "./copy.js";
 import { chip, fared, labels, withChips } from "./credentials.js";
 import { failed } from "./main.js";
 import { state, store } from "./state.js";
-import { signOf } from "./store.js";
+import { placeOf, signOf, signOfRow, worst } from "./store.js";
 import { edits, heads, hops, times } from "./waterfall.js";
 
 /** The records of the open request, the outermost tap's first, and the numbers of their rows. */
@@ -69,7 +69,7 @@ async function load(row, numbers, key) {
 function top(row) {
   return h("header", { class: "head" },
     h("button", { type: "button", class: "quiet back", "aria-label": "Close (Esc)", title: "Close (Esc)", text: "✕", on: { click: () => { location.hash = "#/exchanges"; } } }),
-    h("h2", { id: "detail-title" }, h("span", { class: `sign ${row.severity || "ok"}`, text: signOf(row.severity) }), " ",
+    h("h2", { id: "detail-title" }, h("span", { class: `sign ${signOfRow(row) === "·" ? "odd" : worst(row).severity || "ok"}`, text: signOfRow(row) }), " ",
       h("span", { text: row.status === 0 ? "no answer" : row.status }), " ", h("span", { text: row.method }), " ", h("span", { class: "target", text: row.target })),
     h("p", { class: "sub", text: `${dateTime(row.time)}   ${row.client}   ${span(row.total)}` }));
 }
@@ -136,7 +136,7 @@ const SURE = { certain: "certain: it follows from what was recorded", likely: "l
 
 function findingCard(finding, isPath, names) {
   const rule = state.rules.get(finding.rule);
-  const where = finding.at === "unknown" ? "" : `   to be fixed at: ${finding.at}`;
+  const where = placeOf(finding.at) === "" ? "" : `. To be fixed at ${placeOf(finding.at)}`;
   return h("section", { class: `finding ${finding.severity}` },
     h("h4", {}, h("span", { class: `sign ${finding.severity}`, text: signOf(finding.severity), "aria-label": finding.severity }), " ",
       h("a", { href: `#/exchanges?q=rule:${finding.rule}`, text: finding.rule, title: "List all exchanges with this finding" }),
@@ -195,13 +195,16 @@ function claims(jwt, at) {
 // The rest
 
 function bodies(found) {
-  return found.map((record) => {
-    const body = record.response?.error_body;
-    if (!body) return null;
+  const texts = new Map();
+  for (const record of found) {
+    const text = record.response?.error_body?.text;
+    if (text) texts.set(text, [...(texts.get(text) ?? []), record.tap]);
+  }
+  return [...texts].map(([text, taps]) => {
     const pre = h("pre", { tabindex: "0", "aria-label": "The answer's text" });
-    pre.textContent = printableLines(body.text);
-    return [h("h4", { text: found.length > 1 ? `The answer's text at ${record.tap}` : "The answer's text" }), pre];
-  }).filter((item) => item !== null);
+    pre.textContent = printableLines(text);
+    return [h("h4", { text: found.length > 1 ? `The answer's text at ${taps.join(" and ")}` : "The answer's text" }), pre];
+  });
 }
 
 function connections(found) {

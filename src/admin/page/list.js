@@ -3,7 +3,7 @@
 import { clock, h, setText, span } from "./dom.js";
 import { hueOf } from "./credentials.js";
 import { state, store } from "./state.js";
-import { credentialOf, signOf, worst } from "./store.js";
+import { credentialOf, signOfRow, worst } from "./store.js";
 
 /** Rows that are there beyond both edges. */
 const BEYOND = 8;
@@ -120,7 +120,7 @@ function drawRow(node, row, place, size, height) {
   node.key = key;
   if (node.row !== row || node.taps !== row.inner?.length) {
     const cells = node.cells;
-    setText(cells.sign, signOf(main.severity));
+    setText(cells.sign, signOfRow(row));
     setText(cells.status, row.status === 0 ? "—" : row.status);
     setText(cells.method, row.method);
     setText(cells.target, row.target);
@@ -131,11 +131,11 @@ function drawRow(node, row, place, size, height) {
     setText(cells.client, row.client);
     setText(cells.total, row.inner === null ? span(row.total) : `${span(row.total)} · ${row.inner.length + 1} taps`);
     setText(cells.time, clock(row.time));
-    cells.target.title = "";
     node.dataset.severity = main.severity || "ok";
     node.dataset.seq = row.seq;
-    const words = { "✗": "error", "!": "warning", "✓": "fine" }[signOf(main.severity)];
+    const words = { "✗": "error", "!": "warning", "✓": "fine", "·": "failed" }[signOfRow(row)];
     cells.sign.setAttribute("aria-label", words);
+    node.classList.toggle("odd", words === "failed");
     node.row = row;
     node.taps = row.inner?.length;
   }

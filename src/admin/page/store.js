@@ -115,13 +115,13 @@ export class Store {
     for (const values of batch) {
       const row = rowOf(values);
       this.received += 1;
-      this.count(row, 1);
       const first = this.byPath.get(row.path);
       if (first !== undefined && first !== row) {
         this.join(first, row);
         continue;
       }
       this.byPath.set(row.path, row);
+      this.count(row, 1);
       this.rows.push(row);
       if (holds(this.words, row)) {
         this.shown.push(row);
@@ -135,19 +135,24 @@ export class Store {
 
   /** Adds what another tap saw. A request stands in the list as its first tap saw it, whoever told of it first. */
   join(first, row) {
+    this.count(first, -1);
     first.inner = first.inner ?? [];
     first.inner.push(row);
     first.inner.sort((a, b) => a.time - b.time || a.seq - b.seq);
+    this.count(first, 1);
     if (this.words.length > 0 && this.shown[this.shown.length - 1] !== first && this.placeOf(first) < 0 && holds(this.words, first)) {
       this.refilter();
     }
   }
 
+  /** Counts a request, once for each value that one of its taps saw. */
   count(row, by) {
-    this.counts.status.add(row.status === 0 ? "none" : String(row.status), by);
-    for (const rule of row.rules) this.counts.rule.add(rule, by);
-    if (row.client !== "") this.counts.client.add(row.client, by);
-    this.counts.route.add(row.route, by);
+    const seen = row.inner === null ? [row] : [row, ...row.inner];
+    const each = (counts, values) => new Set(values).forEach((value) => value !== "" && counts.add(value, by));
+    each(this.counts.status, seen.map((one) => (one.status === 0 ? "none" : String(one.status))));
+    each(this.counts.rule, seen.flatMap((one) => one.rules));
+    each(this.counts.client, seen.map((one) => one.client));
+    each(this.counts.route, seen.map((one) => one.route));
   }
 
   /** Forgets the rows before a number, which the program has forgotten as well. */
@@ -157,7 +162,6 @@ export class Store {
       const row = this.rows[this.start];
       this.byPath.delete(row.path);
       this.count(row, -1);
-      for (const inner of row.inner ?? []) this.count(inner, -1);
       gone += 1;
       this.start += 1;
     }
@@ -239,4 +243,18 @@ export function worst(row) {
 /** The sign that stands beside a severity. */
 export function signOf(severity) {
   return severity === "error" ? "✗" : severity === "warning" ? "!" : "✓";
+}
+
+/** The sign of a request; one that failed without a finding that says why is neither fine nor wrong. */
+export function signOfRow(row) {
+  const severity = worst(row).severity;
+  const isQuiet = severity === "" || severity === "info";
+  return isQuiet && (row.status === 0 || row.status >= 400) ? "·" : signOf(severity);
+}
+
+/** Where to go and fix something, in words. */
+export function placeOf(at) {
+  const hop = /^hop:([^>]*)>(.*)$/.exec(at);
+  if (hop !== null) return `the hop from ${hop[1]} to ${hop[2]}`;
+  return at === "unknown" || at === "" ? "" : `the ${at}`;
 }

@@ -3,7 +3,7 @@
 import { byId, clock, count, fill, h, plural, span } from "./dom.js";
 import { hueOf } from "./credentials.js";
 import { state, store } from "./state.js";
-import { signOf, worst } from "./store.js";
+import { placeOf, signOf, worst } from "./store.js";
 
 let drawnFor = "";
 let due = 0;
@@ -40,7 +40,7 @@ export function draw() {
     cause.rows.push(row);
     add(cause.clients, row.client);
     add(cause.routes, `${row.method} ${row.route}`);
-    add(cause.places, main.at);
+    add(cause.places, placeOf(main.at));
     for (const [label, fingerprint] of row.credentials) add(cause.credentials, `${label}\n${fingerprint}`);
   }
   const sorted = [...causes.values()].sort((a, b) => (ORDER[a.severity] ?? 3) - (ORDER[b.severity] ?? 3) || b.rows.length - a.rows.length);

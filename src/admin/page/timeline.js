@@ -124,8 +124,7 @@ export function draw() {
       ? h("p", { class: "lead", text: state.by === "credential" ? "No credentials have passed yet." : "Nothing has passed yet." })
       : [
         h("p", { class: "lead" }, `${clock(from)} to ${clock(to)}, ${span(to - from)}. `,
-          h("span", { class: "key fine", text: "fine" }), " ", h("span", { class: "key failed", text: "failed" }),
-          ` Failed means 401, 403, 407, 5xx, no answer, or a finding that is an error.`),
+          h("span", { class: "key good", text: "fine" }), "   ", h("span", { class: "key failed", text: "failed: 401, 403, 407, 5xx, no answer, or an error was found" })),
         lanes.slice(0, LANES).map((lane) => laneView(lane, from, step)),
         lanes.length > LANES ? h("p", { class: "sub", text: `${count(lanes.length - LANES)} more are not shown; the filter brings them here.` }) : null,
       ]);
