@@ -106,11 +106,11 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let _runtime = runtime.enter();
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
-    banner(&config, &taps);
     let urls: Vec<(String, String)> =
         taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
     let inspecting = inspecting.map(|bound| bound.start(&config, &urls, losses.clone())).transpose()?;
-    let (ring, inspector) = inspecting.unzip();
+    banner(&config, &taps, inspecting.as_ref().map(|inspecting| inspecting.words.as_str()));
+    let (ring, inspector) = inspecting.map(|inspecting| (inspecting.ring, inspecting.listening)).unzip();
     let names: Vec<String> = taps.iter().map(|(tap, _)| tap.name().to_owned()).collect();
     let (metrics, counting) = metrics(&names);
     // The diagnosis goes on as long as somebody holds a tap, and the admin listener is there to the last.
@@ -210,7 +210,7 @@ fn in_words(error: &io::Error) -> String {
 }
 
 /// The program's first words, on stderr.
-fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
+fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)], inspector: Option<&str>) {
     let mut text = String::new();
     for (number, (tap, _)) in taps.iter().enumerate() {
         let lead = if number == 0 { concat!("authtap ", env!("CARGO_PKG_VERSION")) } else { "" };
@@ -221,6 +221,7 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
         let secrets = if config.show_secrets { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
         text.push_str(&format!("Point your client at {}. {secrets} Ctrl-C to stop.\n", first.url()));
     }
+    text.push_str(inspector.unwrap_or_default());
     if config.show_secrets {
         text.push_str("WARNING: --show-secrets: passwords and tokens are in the log and the record, in the clear.\n");
     }

@@ -193,8 +193,7 @@ fn a_request_is_shown_with_its_taps_its_findings_and_its_credentials() {
     browser.wait("!document.querySelector('#used').hidden");
     let used = browser.text("document.querySelector('#used').innerText");
     assert!(used.contains("used 16 times, refused 4 times, first refused at"), "{used}");
-    let highlighted = browser.eval("document.querySelectorAll('.row.uses:not([hidden])').length");
-    assert_eq!(highlighted, 16);
+    browser.wait("document.querySelectorAll('.row.uses:not([hidden])').length === 16");
     browser.picture("uses");
     browser.assert_no_complaint();
     drop(path);
@@ -601,5 +600,158 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
     // A live update still comes through.
     browser.press("1");
     get(&tap, "/v1/orders/last", &[]);
+    browser.assert_no_complaint();
+}
+
+/// What a shell makes of a command of curl: its arguments.
+fn arguments(command: &str) -> Vec<String> {
+    let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}\nSECRET_3fa9c1d2=TOLD\n{command}");
+    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{command}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_command_for_curl_is_one_command_whatever_is_in_the_request() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    let mut browser = open(&tap);
+    let evil = "'; touch /tmp/pwned; $(touch /tmp/pwned) `touch /tmp/pwned` \\ \" \n rm -rf \u{202e} é";
+    let record = json!({
+        "request": { "method": "PO'ST", "target": format!("/a?q={evil}&t=<redacted fp=3fa9c1d2 len=20>"), "version": "HTTP/1.1",
+            "authority": "shop.example", "body_bytes": 3, "headers": [
+                ["Host", "shop.example"], ["Content-Length", "3"], ["X-A", evil], ["X-Empty", ""], ["@file", "x"], ["X B", "x"],
+                ["Authorization", "Bearer <redacted fp=3fa9c1d2 len=20>"], ["X-C", "<redacted len<16>"]] },
+        "client": { "tls": null }, "upstream": { "url": "http://127.0.0.1:1" },
+    });
+    let command = browser.text(&format!("(async () => (await import('/copy.js')).curl({record}))()"));
+    let told = arguments(&command);
+    let expected = [
+        "-i",
+        "--globoff",
+        "--path-as-is",
+        "-X",
+        "PO'ST",
+        "--url",
+        &format!("http://shop.example/a?q={evil}&t=TOLD"),
+        "-H",
+        &format!("X-A: {evil}"),
+        "-H",
+        "X-Empty;",
+        "-H",
+        "Authorization: Bearer TOLD",
+        "-H",
+        "X-C: ",
+        "--data-binary",
+        "@body",
+    ];
+    assert_eq!(told, expected, "{command}");
+    // Nothing that a terminal acts on is in what is pasted, and no line but its own.
+    assert!(
+        command.chars().all(|char| !char.is_control() || char == '\n') && !command.contains('\u{202e}'),
+        "{command}"
+    );
+    assert!(command.contains("# SECRET_3fa9c1d2=") && command.contains("left out"), "{command}");
+    assert_eq!(command.matches("\n").count(), command.matches(" \\\n").count() + 6, "{command}");
+}
+
+#[test]
+fn a_report_has_nothing_in_it_that_is_markdown_by_accident() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    let mut browser = open(&tap);
+    let plain = |browser: &mut Browser, text: &str| {
+        browser.text(&format!("(async () => (await import('/copy.js')).plainMarkdown({}))()", json!(text)))
+    };
+    assert_eq!(plain(&mut browser, "a *b* [c](d) <e> #f |g|"), "a \\*b\\* \\[c\\](d) \\<e\\> \\#f \\|g\\|");
+    assert!(!plain(&mut browser, "http://evil.example/ @team www.evil.example").contains("://"));
+    assert!(!plain(&mut browser, "a\n# b").contains('\n'));
+    let fenced = |browser: &mut Browser, text: &str| {
+        browser.text(&format!("(async () => (await import('/copy.js')).fenced({}))()", json!(text)))
+    };
+    assert_eq!(fenced(&mut browser, "a ``` b\n`````\n"), "``````text\na ``` b\n`````\n``````");
+
+    let finding = json!({ "rule": "token-expired", "severity": "error", "certainty": "certain", "at": "client", "header": null,
+        "summary": "the token *ran* out `<b>`", "evidence": ["exp=1\n```\n# not a heading", "[x](y)"], "fix": "send `a``b`", "spec": "RFC 6750 3" });
+    let record = json!({ "id": "01A", "time": "2026-11-24T12:00:00Z", "tap": "edge", "upstream": { "url": "http://a" }, "outcome": "complete",
+        "request": { "method": "GET", "target": "/<img src=x>", "version": "HTTP/1.1", "headers": [["A", "```"], ["Authorization", "Bearer <redacted fp=3fa9c1d2 len=20>"]] },
+        "response": { "status": 401, "version": "HTTP/1.1", "headers": [], "error_body": { "text": "~~~\n````\n<script>" } } });
+    let report = browser.text(&format!("(async () => (await import('/copy.js')).report([{record}], [{finding}]))()"));
+    // Outside of the blocks of code, which end where they should, there are no marks but the report's own.
+    let mut fence: Option<&str> = None;
+    let mut outside = String::new();
+    for line in report.lines() {
+        match fence {
+            Some(open) if line == open => fence = None,
+            Some(_) => {}
+            None if line.starts_with("```") => {
+                fence = Some(line.trim_end_matches(|char: char| char.is_ascii_lowercase()))
+            }
+            None => outside.push_str(&format!("{line}\n")),
+        }
+    }
+    assert!(fence.is_none(), "{report}");
+    assert!(outside.starts_with("## 401 GET /\\<img src=x\\>\n"), "{outside}");
+    assert!(
+        !outside.contains("not a heading") && !outside.contains("<script>") && outside.contains("`<b>`"),
+        "{outside}"
+    );
+    assert!(report.contains("Authorization: Bearer <redacted fp=3fa9c1d2 len=20>"), "{report}");
+}
+
+#[test]
+fn what_is_copied_and_saved_is_masked_and_whole() {
+    let (path, mut browser) = shop_in_browser();
+    let link = link(&path.tap);
+    let base = link.split("/#").next().unwrap();
+    browser.call(
+        "Browser.grantPermissions",
+        json!({ "origin": base, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] }),
+    );
+    browser.call("Page.bringToFront", json!({}));
+    let folder = tempfile::tempdir().unwrap();
+    browser.call("Browser.setDownloadBehavior", json!({ "behavior": "allow", "downloadPath": folder.path() }));
+    browser.eval("[...document.querySelectorAll('.row')].find(row => row.innerText.includes('token-expired')).click()");
+    browser.wait("document.querySelector('#detail .finding')");
+
+    browser.press("c");
+    browser.wait("document.querySelector('#toast').innerText.includes('copied')");
+    let command = browser.text("navigator.clipboard.readText()");
+    assert!(command.contains("curl -i") && command.contains("http://shop.example/v1/orders"), "{command}");
+    assert!(command.contains("-H 'Authorization: Bearer '\"$SECRET_"), "{command}");
+    assert!(!command.contains("eyJ"), "{command}");
+    browser.press("m");
+    browser.wait("document.querySelector('#toast').innerText.includes('report')");
+    let report = browser.text("navigator.clipboard.readText()");
+    assert!(report.starts_with("## 401 GET /v1/orders\n") && report.contains("### token-expired"), "{report}");
+    assert!(report.contains("### What edge saw") && report.contains("### What app saw"), "{report}");
+    assert_no_secret(&report);
+    assert!(!report.contains("eyJ"), "{report}");
+
+    // The browser puts an empty file there first.
+    let saved = |name: &str| {
+        common::wait_for("the file", common::DEADLINE, || {
+            let mut files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+            let is_named = |path: &std::path::PathBuf| {
+                path.to_str().is_some_and(|path| path.contains(name) && path.ends_with(".har"))
+            };
+            let text = std::fs::read_to_string(files.find(is_named)?).unwrap();
+            assert_no_secret(&text);
+            authtap::exchange::har::read(&text)
+        })
+    };
+    browser.press("h");
+    browser.wait("document.querySelector('#toast').innerText.includes('2 exchanges saved')");
+    assert_eq!(saved("01").records.len(), 2);
+    browser.press("Escape");
+    browser.click("#save");
+    browser.wait("document.querySelector('#toast').innerText.includes('44 exchanges saved')");
+    let all = saved("exchanges");
+    assert_eq!((all.records.len(), all.faults.len()), (2 * SENT, 0));
     browser.assert_no_complaint();
 }

@@ -1,6 +1,6 @@
 //! Joins the inspector page with what it shows: the ring of records, the catalogue, and what the run was asked for.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{listen, no_random_bytes};
+use super::{listen, no_random_bytes, reachable};
 use crate::admin::inspector::{Inspector, Source};
 use crate::cli::RulesFormat;
 use crate::config::{Config, check_no_upstream};
@@ -28,8 +28,15 @@ pub(super) struct Bound {
     memory: usize,
 }
 
-/// An inspector, and where it listens.
-pub(super) type Listening = (Arc<Inspector>, TcpListener);
+/// An inspector that is ready.
+pub(super) struct Inspecting {
+    /// What the sinks put records into.
+    pub(super) ring: Arc<Ring>,
+    /// What the banner says of it.
+    pub(super) words: String,
+    /// What serves, and where.
+    pub(super) listening: (Arc<Inspector>, TcpListener),
+}
 
 /// Takes the port, where an inspector is wanted.
 pub(super) fn bind(config: &Config) -> Result<Option<Bound>, Error> {
@@ -44,13 +51,8 @@ pub(super) fn bind(config: &Config) -> Result<Option<Bound>, Error> {
 }
 
 impl Bound {
-    /// Makes the ring and the inspector, and prints the link. `urls` are the taps with their URLs.
-    pub(super) fn start(
-        self,
-        config: &Config,
-        urls: &[(String, String)],
-        losses: Losses,
-    ) -> Result<(Arc<Ring>, Listening), Error> {
+    /// Makes the ring and the inspector. `urls` are the taps with their URLs.
+    pub(super) fn start(self, config: &Config, urls: &[(String, String)], losses: Losses) -> Result<Inspecting, Error> {
         let mut token = [0; TOKEN];
         getrandom::fill(&mut token).map_err(|error| no_random_bytes(&error))?;
         let token = URL_SAFE_NO_PAD.encode(token);
@@ -60,27 +62,21 @@ impl Bound {
         });
         let ring = ring.map_err(|error| Error::run(format!("cannot start the inspector: {error}")))?;
         let inspector = Inspector::new(source(config, urls, &ring, losses, self.memory), &token, latest);
-        self.announce(&token);
-        Ok((ring, (inspector, self.listener)))
+        Ok(Inspecting { ring, words: words(self.addr, &token), listening: (inspector, self.listener) })
     }
+}
 
-    /// The token stands behind `#`, where no program sends it to a server or writes it into its log by itself.
-    fn announce(&self, token: &str) {
-        let ip = match self.addr.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".parse().unwrap_or(self.addr.ip()),
-            IpAddr::V6(ip) if ip.is_unspecified() => "::1".parse().unwrap_or(self.addr.ip()),
-            ip => ip,
-        };
-        let addr = SocketAddr::new(ip, self.addr.port());
-        eprintln!("Watch it at http://{addr}/#token={token}");
-        if !self.addr.ip().is_loopback() {
-            eprintln!(
-                "WARNING: --inspect: the page and its token go over plain HTTP on {}, where others may read along.",
-                self.addr
-            );
-        }
-        eprintln!();
-    }
+/// What the banner says of the page. The token stands behind `#`, where no program sends it to a server or writes it into its
+/// log by itself.
+fn words(addr: SocketAddr, token: &str) -> String {
+    let url = reachable(&format!("http://{addr}"));
+    let warning = match addr.ip().is_loopback() {
+        true => String::new(),
+        false => format!(
+            "WARNING: --inspect: the page and its token go over plain HTTP on {addr}, where others may read along.\n"
+        ),
+    };
+    format!("Watch it at {url}/#token={token}\n{warning}")
 }
 
 fn source(config: &Config, urls: &[(String, String)], ring: &Arc<Ring>, losses: Losses, memory: usize) -> Source {

@@ -1,6 +1,6 @@
 // One request: what was found, with which credentials it came, and what each tap saw of it.
 
-import { byId, copy, dateTime, fill, h, plural, printable, printableLines, saveFile, say, span } from "./dom.js";
+import { byId, copy, dateTime, fill, h, plural, printable, printableLines, saveFile, say, shortMasks, span } from "./dom.js";
 import { records } from "./api.js";
 import { archive, curl, fileName, report } from "./copy.js";
 import { chip, fared, labels, withChips } from "./credentials.js";
@@ -70,7 +70,7 @@ function top(row) {
   return h("header", { class: "head" },
     h("button", { type: "button", class: "quiet back", "aria-label": "Close (Esc)", title: "Close (Esc)", text: "✕", on: { click: () => { location.hash = "#/exchanges"; } } }),
     h("h2", { id: "detail-title" }, h("span", { class: `sign ${signOfRow(row) === "·" ? "odd" : worst(row).severity || "ok"}`, text: signOfRow(row) }), " ",
-      h("span", { text: row.status === 0 ? "no answer" : row.status }), " ", h("span", { text: row.method }), " ", h("span", { class: "target", text: row.target })),
+      h("span", { text: row.status === 0 ? "no answer" : row.status }), " ", h("span", { text: row.method }), " ", h("span", { class: "target", text: shortMasks(row.target) })),
     h("p", { class: "sub", text: `${dateTime(row.time)}   ${row.client}   ${span(row.total)}` }));
 }
 

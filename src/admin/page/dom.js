@@ -94,6 +94,11 @@ export function span(ms) {
   return minutes < 2880 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.round(minutes / 1440)} days`;
 }
 
+/** The text with its masks as short as they can be told apart by. */
+export function shortMasks(text) {
+  return text.replace(/<redacted(?: fp=([0-9a-f]{4})[0-9a-f]*)?(?: len[=<]\d+)?>/g, (_, start) => (start === undefined ? "<…>" : `<#${start}>`));
+}
+
 /** Gives the clipboard a text. */
 export async function copy(text, what) {
   try {

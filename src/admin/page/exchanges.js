@@ -14,7 +14,7 @@ let facetsDue = 0;
 const facetChanges = new Map();
 
 /** Choices that a list of them offers. */
-const CHOICES = 200;
+const CHOICES = 100;
 
 export function start() {
   list = new List(byId("list"), open);

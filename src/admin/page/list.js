@@ -1,6 +1,6 @@
 // A list of which only the rows in sight are there, so that it does not matter how long it is.
 
-import { clock, h, setText, span } from "./dom.js";
+import { clock, h, setText, shortMasks, span } from "./dom.js";
 import { hueOf } from "./credentials.js";
 import { state, store } from "./state.js";
 import { credentialOf, signOfRow, worst } from "./store.js";
@@ -123,7 +123,7 @@ function drawRow(node, row, place, size, height) {
     setText(cells.sign, signOfRow(row));
     setText(cells.status, row.status === 0 ? "—" : row.status);
     setText(cells.method, row.method);
-    setText(cells.target, row.target);
+    setText(cells.target, shortMasks(row.target));
     setText(cells.verdict, main.verdict === "ok" ? "" : main.verdict);
     const [label, fingerprint] = row.credentials[0] ?? ["", ""];
     setText(cells.credential, row.credentials.length > 1 ? `${label} +${row.credentials.length - 1}` : label);

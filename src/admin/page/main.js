@@ -53,6 +53,8 @@ async function listen() {
         continue;
       }
       live(true);
+      // What came after the list was held still is asked for again.
+      if (state.paused) continue;
       // Where this answer ends all that there is, the next one may wait for more.
       isComplete = news.until + 1 >= news.next;
       until = Math.max(until, news.until);

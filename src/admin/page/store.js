@@ -26,14 +26,14 @@ function one(text) {
 function rowOf(values) {
   const row = {};
   for (let at = 0; at < PLACES.length; at += 1) row[PLACES[at]] = values[at];
-  for (const name of ["tap", "method", "target", "verdict", "severity", "at", "client", "outcome"]) row[name] = one(row[name]);
+  for (const name of ["tap", "method", "verdict", "severity", "at", "client", "outcome"]) row[name] = one(row[name]);
   row.rules = row.rules.map(one);
   row.credentials = row.credentials.map(([label, fingerprint]) => [one(label), one(fingerprint)]);
   row.route = one(routeOf(row.target));
   // A step of a handshake is refused in good order.
   row.failed = row.verdict !== "handshake-step" && (row.severity === "error" || row.status === 0 || row.status >= 500 || REFUSED.has(row.status)) && row.outcome !== "client-gone";
   const labels = row.credentials.map(([label]) => label).join(" ");
-  row.text = one(`${row.method} ${row.target} ${row.status || "none"} ${row.rules.join(" ")} ${row.verdict} ${row.client} ${row.tap} ${labels}`.toLowerCase());
+  row.text = `${row.method} ${row.target} ${row.status || "none"} ${row.rules.join(" ")} ${row.verdict} ${row.client} ${row.tap} ${labels}`.toLowerCase();
   // What taps behind this one saw of the same request.
   row.inner = null;
   return row;
@@ -147,7 +147,14 @@ export class Store {
 
   /** Counts a request, once for each value that one of its taps saw. */
   count(row, by) {
-    const seen = row.inner === null ? [row] : [row, ...row.inner];
+    if (row.inner === null) {
+      this.counts.status.add(row.status === 0 ? "none" : String(row.status), by);
+      for (const rule of row.rules) this.counts.rule.add(rule, by);
+      if (row.client !== "") this.counts.client.add(row.client, by);
+      this.counts.route.add(row.route, by);
+      return;
+    }
+    const seen = [row, ...row.inner];
     const each = (counts, values) => new Set(values).forEach((value) => value !== "" && counts.add(value, by));
     each(this.counts.status, seen.map((one) => (one.status === 0 ? "none" : String(one.status))));
     each(this.counts.rule, seen.flatMap((one) => one.rules));

@@ -1,6 +1,6 @@
 // One request at all its taps: when each saw it, and what each saw, side by side, with what differs marked.
 
-import { h, printable, span } from "./dom.js";
+import { h, printable, shortMasks, span } from "./dom.js";
 import { align, cellParts, marked, whole } from "./diff.js";
 import { labels, withChips } from "./credentials.js";
 
@@ -102,7 +102,7 @@ export function hops(records) {
         h("b", { text: change.name }), ` (${change.in}) `,
         h("span", { text: change.text }),
         change.before === null && change.after === null ? null : h("span", { class: "was" }, " ",
-          h("del", { text: change.before ?? "(none)" }), " → ", h("ins", { text: change.after ?? "(none)" })),
+          h("del", { text: shortMasks(change.before ?? "(none)") }), " → ", h("ins", { text: shortMasks(change.after ?? "(none)") })),
         change.sure ? null : h("small", { text: " (a guess)" }))))));
 }
 
