@@ -49,18 +49,26 @@ const FIELDS: [(&str, &str); 8] = [
 /// Numbers of records, from the first to the last of each pair.
 pub type Numbers = [(u64, u64)];
 
-/// What the page is answered from. None of it may wait for long.
+/// What the page is answered from.
 pub struct Source {
     /// What does not change while the program runs, as JSON.
     pub about: Bytes,
     /// The rules with their texts, as JSON.
     pub rules: Bytes,
-    /// The short rows of the records behind a number, and what the ring holds, as JSON.
-    pub rows: Box<dyn Fn(u64) -> Vec<u8> + Send + Sync>,
+    /// The records.
+    pub kept: Box<dyn Kept>,
+}
+
+/// Records that are kept. Nothing of it may wait for long.
+pub trait Kept: Send + Sync {
+    /// The short rows of the records behind a number, and what is held in all, as JSON.
+    fn rows(&self, after: u64) -> Vec<u8>;
+
     /// The records of these numbers, one a line, behind a line that says how far they go.
-    pub records: Box<dyn Fn(&Numbers) -> Vec<u8> + Send + Sync>,
+    fn records(&self, numbers: &Numbers) -> Vec<u8>;
+
     /// The same as entries of an HTTP Archive.
-    pub entries: Box<dyn Fn(&Numbers) -> Vec<u8> + Send + Sync>,
+    fn entries(&self, numbers: &Numbers) -> Vec<u8>;
 }
 
 /// Serves the page.
@@ -153,10 +161,10 @@ impl Inspector {
             Asked::Rules => Ok((JSON, self.source.rules.clone())),
             Asked::Rows(after, patience) => {
                 self.wait_for_news(after, patience).await;
-                self.read(JSON, move |source| (source.rows)(after)).await
+                self.read(JSON, move |source| source.kept.rows(after)).await
             }
-            Asked::Records(numbers) => self.read(LINES, move |source| (source.records)(&numbers)).await,
-            Asked::Entries(numbers) => self.read(LINES, move |source| (source.entries)(&numbers)).await,
+            Asked::Records(numbers) => self.read(LINES, move |source| source.kept.records(&numbers)).await,
+            Asked::Entries(numbers) => self.read(LINES, move |source| source.kept.entries(&numbers)).await,
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{listen, no_random_bytes, reachable};
-use crate::admin::inspector::{Inspector, Source};
+use crate::admin::inspector::{Inspector, Kept, Numbers, Source};
 use crate::cli::RulesFormat;
 use crate::config::{Config, check_no_upstream};
 use crate::error::Error;
@@ -92,32 +92,46 @@ fn source(config: &Config, urls: &[(String, String)], ring: &Arc<Ring>, losses: 
         "memory": memory,
         "archive": { "opening": OPENING, "between": BETWEEN, "closing": CLOSING },
     });
-    let (rows, records, entries) = (ring.clone(), ring.clone(), ring.clone());
     Source {
         about: about.to_string().into(),
         rules: explain::rules(RulesFormat::Json).into(),
-        rows: Box::new(move |after| {
-            let part = rows.rows(after);
-            let held = rows.held();
-            let mut text = json!({
-                "until": part.until,
-                "oldest": held.oldest,
-                "next": held.next,
-                "dropped": held.dropped,
-                "bytes": held.bytes,
-                "unseen": losses.dropped(),
-            })
-            .to_string()
-            .into_bytes();
-            text.pop();
-            text.extend_from_slice(b",\"rows\":[");
-            let mut lines = part.lines;
-            lines.pop();
-            text.extend(lines.into_iter().map(|byte| if byte == b'\n' { b',' } else { byte }));
-            text.extend_from_slice(b"]}");
-            text
-        }),
-        records: Box::new(move |numbers| records.records(numbers).with_place()),
-        entries: Box::new(move |numbers| entries.entries(numbers).with_place()),
+        kept: Box::new(Shown { ring: ring.clone(), losses }),
+    }
+}
+
+/// What the page shows.
+struct Shown {
+    ring: Arc<Ring>,
+    losses: Losses,
+}
+
+impl Kept for Shown {
+    fn rows(&self, after: u64) -> Vec<u8> {
+        let part = self.ring.rows(after);
+        let held = self.ring.held();
+        let numbers = json!({
+            "until": part.until,
+            "oldest": held.oldest,
+            "next": held.next,
+            "dropped": held.dropped,
+            "bytes": held.bytes,
+            "unseen": self.losses.dropped(),
+        });
+        // The rows are JSON already, one a line.
+        let rows: Vec<&[u8]> = part.lines.split(|byte| *byte == b'\n').filter(|row| !row.is_empty()).collect();
+        let mut text = numbers.to_string().into_bytes();
+        text.pop();
+        text.extend_from_slice(b",\"rows\":[");
+        text.extend_from_slice(&rows.join(&b','));
+        text.extend_from_slice(b"]}");
+        text
+    }
+
+    fn records(&self, numbers: &Numbers) -> Vec<u8> {
+        self.ring.records(numbers).with_place()
+    }
+
+    fn entries(&self, numbers: &Numbers) -> Vec<u8> {
+        self.ring.entries(numbers).with_place()
     }
 }
