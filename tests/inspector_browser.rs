@@ -195,6 +195,15 @@ fn a_request_is_shown_with_its_taps_its_findings_and_its_credentials() {
     assert!(used.contains("used 16 times, refused 4 times, first refused at"), "{used}");
     browser.wait("document.querySelectorAll('.row.uses:not([hidden])').length === 16");
     browser.picture("uses");
+    browser.press("Escape");
+    browser.wait("document.querySelector('#detail').hidden");
+    browser.press("Escape");
+    browser.wait("document.querySelector('#used').hidden && document.querySelectorAll('.row.uses').length === 0");
+    // In the list as well, by a click and by a key.
+    browser.click(".row[aria-posinset=\"1\"] .credential");
+    browser.wait("document.querySelectorAll('.row.uses:not([hidden])').length === 16");
+    browser.press("u");
+    browser.wait("document.querySelector('#used').hidden");
     browser.assert_no_complaint();
     drop(path);
 }
@@ -600,6 +609,7 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
     // A live update still comes through.
     browser.press("1");
     get(&tap, "/v1/orders/last", &[]);
+    browser.wait("document.querySelector('#count').innerText === '100,002 requests'");
     browser.assert_no_complaint();
 }
 

@@ -17,9 +17,12 @@ use crate::exchange::har::recorded::entry;
 use crate::process;
 use block::{Block, Open};
 
-/// Rows that are given at once, and bytes of records that are read for one answer: the record that passes this is the last.
+/// Rows that are given at once, and bytes of records that are read for them: the record that passes this is the last.
 const ROWS: usize = 2_000;
-const READ: usize = 4 * 1024 * 1024;
+const READ_FOR_ROWS: usize = 8 * 1024 * 1024;
+
+/// The same for records that are given whole.
+const READ: usize = 1024 * 1024;
 
 /// The least memory that makes sense: room for some records of the largest heads.
 pub const LEAST: usize = 1024 * 1024;
@@ -193,7 +196,7 @@ impl Ring {
             part.until = number;
             rows += 1;
             read += line.len();
-            rows < ROWS && read < READ
+            rows < ROWS && read < READ_FOR_ROWS
         });
         part
     }

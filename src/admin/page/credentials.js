@@ -1,6 +1,6 @@
 // Secrets as fingerprints: equal ones look equal, and choosing one highlights all its uses.
 
-import { byId, clock, fill, h, plural, printable } from "./dom.js";
+import { byId, fill, h, moment, plural, printable } from "./dom.js";
 import { fingerprintIn, signs } from "./diff.js";
 import { changed, state, store } from "./state.js";
 
@@ -83,7 +83,7 @@ export function withChips(text, names) {
 export function fared(use) {
   if (use.all === 0) return "not used by any exchange that is listed here";
   if (use.failed === 0) return `used ${plural(use.all, "time")}, never refused`;
-  const first = `first refused at ${clock(use.firstFailed.time)}`;
+  const first = `first refused at ${moment(use.firstFailed.time)}`;
   if (use.failed === use.all) return `used ${plural(use.all, "time")}, refused each time, ${first}`;
   return `used ${plural(use.all, "time")}, refused ${plural(use.failed, "time")}, ${first}`;
 }

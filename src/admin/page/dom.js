@@ -84,6 +84,11 @@ export function dateTime(ms) {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${clock(ms)}`;
 }
 
+/** The time of day where it is of today, and the date with it where it is not. */
+export function moment(ms) {
+  return new Date(ms).toDateString() === new Date().toDateString() ? clock(ms) : dateTime(ms);
+}
+
 /** A stretch of time in words, given in milliseconds. */
 export function span(ms) {
   if (ms < 1) return "<1 ms";

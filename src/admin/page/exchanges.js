@@ -45,7 +45,14 @@ export function setQuery(query) {
 
 /** Opens a request. */
 export function open(row) {
-  location.hash = `#/exchange/${row.id}${state.query === "" ? "" : `?q=${encodeURIComponent(state.query)}`}`;
+  const place = `#/exchange/${row.id}${state.query === "" ? "" : `?q=${encodeURIComponent(state.query)}`}`;
+  if (state.open === undefined) {
+    location.hash = place;
+    return;
+  }
+  // From one to the next is no step to come back from.
+  history.replaceState(null, "", place);
+  window.dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
 /** Takes rows in as they were sent. */
@@ -159,8 +166,12 @@ export function lookForWanted(isComplete) {
     state.cursor = row;
     list.reveal(row);
     changed();
-    byId("detail").hidden = false;
-    byId("detail").focus({ preventScroll: true });
+    const detail = byId("detail");
+    detail.scrollTop = 0;
+    if (detail.hidden) {
+      detail.hidden = false;
+      detail.focus({ preventScroll: true });
+    }
   } else if (isComplete) {
     state.wanted = undefined;
     fill(byId("empty"), h("p", { text: "That exchange is not here any more." }));

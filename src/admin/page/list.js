@@ -1,7 +1,7 @@
 // A list of which only the rows in sight are there, so that it does not matter how long it is.
 
 import { clock, h, setText, shortMasks, span } from "./dom.js";
-import { hueOf } from "./credentials.js";
+import { choose, hueOf } from "./credentials.js";
 import { state, store } from "./state.js";
 import { credentialOf, signOfRow, worst } from "./store.js";
 
@@ -16,7 +16,7 @@ export class List {
   constructor(container, open) {
     this.container = container;
     this.open = open;
-    this.space = h("div", { class: "space" });
+    this.space = h("div", { class: "space", role: "presentation" });
     this.pool = [];
     this.height = 0;
     container.append(this.space);
@@ -26,8 +26,11 @@ export class List {
       this.draw();
     }).observe(container);
     container.addEventListener("click", (event) => {
-      const node = event.target.closest(".row");
-      if (node?.row !== undefined) this.open(node.row);
+      const row = event.target.closest(".row")?.row;
+      if (row === undefined) return;
+      const isCredential = event.target.closest(".credential") !== null && row.credentials.length > 0;
+      if (isCredential) choose(row.credentials[0][1]);
+      else this.open(row);
     });
   }
 

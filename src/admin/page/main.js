@@ -99,6 +99,8 @@ function lock(error) {
 }
 
 function unlock() {
+  // Another run has other exchanges under the same numbers.
+  if (until > 0) return location.reload();
   byId("gate").hidden = true;
   document.body.classList.remove("locked");
   listen();
@@ -198,6 +200,7 @@ const KEYS = {
   Home: () => exchanges.toEdge(true),
   End: () => exchanges.toEdge(false),
   Enter: () => exchanges.openCursor(),
+  u: () => state.cursor?.credentials.length > 0 && choose(state.cursor.credentials[0][1]),
   c: copyCurl,
   m: copyReport,
   h: saveHar,

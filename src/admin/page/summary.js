@@ -1,6 +1,6 @@
 // The run by causes: what is wrong, how often, since when, and for whom.
 
-import { byId, clock, count, fill, h, plural, span } from "./dom.js";
+import { byId, count, fill, h, moment, plural, span } from "./dom.js";
 import { hueOf } from "./credentials.js";
 import { state, store } from "./state.js";
 import { placeOf, signOf, worst } from "./store.js";
@@ -103,7 +103,7 @@ function card(cause, all) {
       few(cause.routes, "one route", "routes", name),
       few(cause.credentials, "one credential", "credentials", secret),
       h("dt", { text: "when" }),
-      h("dd", {}, first === last ? `at ${clock(first.time)}   ` : `first ${clock(first.time)}, last ${clock(last.time)}   `,
+      h("dd", {}, first === last ? `at ${moment(first.time)}   ` : `first ${moment(first.time)}, last ${moment(last.time)}   `,
         h("a", { href: `#/exchange/${first.id}`, text: first === last ? "show it" : "show the first" }),
         first === last ? null : ["  ", h("a", { href: `#/exchange/${last.id}`, text: "the last" })])));
 }

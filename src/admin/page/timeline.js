@@ -1,6 +1,6 @@
 // When a credential, a route or a client began to fail.
 
-import { byId, clock, count, fill, h, plural, span } from "./dom.js";
+import { byId, count, fill, h, moment, plural, span } from "./dom.js";
 import { hueOf } from "./credentials.js";
 import { changed, state, store } from "./state.js";
 
@@ -55,12 +55,12 @@ function words(lane) {
   const since = lane.firstFailed;
   if (since === undefined) return `fine each time (${count(lane.all)})`;
   const fine = lane.all - lane.failed;
-  if (fine === 0) return `failed each time (${count(lane.all)}), since ${clock(since.time)}`;
-  if (lane.before === fine) return `fine ${plural(lane.before, "time")}, failing since ${clock(since.time)} (${plural(lane.failed, "time")})`;
+  if (fine === 0) return `failed each time (${count(lane.all)}), since ${moment(since.time)}`;
+  if (lane.before === fine) return `fine ${plural(lane.before, "time")}, failing since ${moment(since.time)} (${plural(lane.failed, "time")})`;
   if (lane.fineAfter > 0 && lane.lastFine.time >= lane.lastFailed.time && lane.before + lane.fineAfter === fine) {
-    return `failed ${plural(lane.failed, "time")} from ${clock(since.time)} to ${clock(lane.lastFailed.time)}, fine again since (${count(lane.fineAfter)})`;
+    return `failed ${plural(lane.failed, "time")} from ${moment(since.time)} to ${moment(lane.lastFailed.time)}, fine again since (${count(lane.fineAfter)})`;
   }
-  return `fine and failing in turns: failed ${count(lane.failed)} of ${count(lane.all)}, first at ${clock(since.time)}`;
+  return `fine and failing in turns: failed ${count(lane.failed)} of ${count(lane.all)}, first at ${moment(since.time)}`;
 }
 
 function strip(lane, from, step) {
@@ -74,7 +74,7 @@ function strip(lane, from, step) {
       continue;
     }
     const kind = failed === 0 ? "fine" : fine === 0 ? "failed" : "mixed";
-    const cell = h("i", { class: kind, title: `${clock(from + at * step)}: ${count(fine)} fine, ${count(failed)} failed` });
+    const cell = h("i", { class: kind, title: `${moment(from + at * step)}: ${count(fine)} fine, ${count(failed)} failed` });
     cell.style.setProperty("--size", `${35 + 65 * ((fine + failed) / most)}%`);
     cell.style.setProperty("--bad", `${(100 * failed) / (fine + failed)}%`);
     cells.push(cell);
@@ -123,7 +123,7 @@ export function draw() {
     lanes.length === 0
       ? h("p", { class: "lead", text: state.by === "credential" ? "No credentials have passed yet." : "Nothing has passed yet." })
       : [
-        h("p", { class: "lead" }, `${clock(from)} to ${clock(to)}, ${span(to - from)}. `,
+        h("p", { class: "lead" }, `${moment(from)} to ${moment(to)}, ${span(to - from)}. `,
           h("span", { class: "key good", text: "fine" }), "   ", h("span", { class: "key failed", text: "failed: 401, 403, 407, 5xx, no answer, or an error was found" })),
         lanes.slice(0, LANES).map((lane) => laneView(lane, from, step)),
         lanes.length > LANES ? h("p", { class: "sub", text: `${count(lanes.length - LANES)} more are not shown; the filter brings them here.` }) : null,
