@@ -8,7 +8,7 @@ use common::browser::Browser;
 use common::canaries::{API_KEY, BEARER_TOKEN, WRONG_BEARER_TOKEN, assert_no_secret};
 use common::gateway::changing;
 use common::head::answer;
-use common::path::orders;
+use common::path::{ReservedPort, orders};
 use common::{Client, Origin, Path, Tap};
 use serde_json::{Value, json};
 
@@ -216,6 +216,7 @@ fn summary_and_timeline_tell_causes_and_when_it_began() {
     let summary = browser.text("document.querySelector('#view-summary').innerText");
     for words in [
         "22 requests",
+        "12 fine, 1 failed without a finding, 9 with findings",
         "token-expired",
         "× 2",
         "credentials-stripped",
@@ -764,4 +765,134 @@ fn what_is_copied_and_saved_is_masked_and_whole() {
     let all = saved("exchanges");
     assert_eq!((all.records.len(), all.faults.len()), (2 * SENT, 0));
     browser.assert_no_complaint();
+}
+
+/// Every text is told apart from what is behind it as WCAG 2 wants it, by 4.5 to 1.
+const FAINT: &str = "(() => {
+    const context = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+    const rgba = (color) => { context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1); const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255]; };
+    const over = (top, under) => top.slice(0, 3).map((part, at) => part * top[3] + under[at] * (1 - top[3]));
+    const behind = (element) => { if (element === null) return rgba(getComputedStyle(document.body).backgroundColor).slice(0, 3); const own = rgba(getComputedStyle(element).backgroundColor); return own[3] === 1 ? own.slice(0, 3) : over(own, behind(element.parentElement)); };
+    const light = (color) => { const [r, g, b] = color.map((part) => { const value = part / 255; return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const faint = [];
+    for (const element of document.querySelectorAll('body *')) {
+        const box = element.getBoundingClientRect();
+        const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent.trim()).join('');
+        if (text === '' || box.width < 3 || box.height < 3 || element.disabled || !element.checkVisibility({ opacityProperty: true }) || element.closest('option, .unseen, .toast') !== null) continue;
+        const back = behind(element);
+        const [a, b] = [light(over(rgba(getComputedStyle(element).color), back)), light(back)];
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (ratio < 4.5) faint.push(`${element.className || element.tagName} ${text.slice(0, 30)} ${ratio.toFixed(2)}`);
+    }
+    return [...new Set(faint)];
+})()";
+
+#[test]
+fn everything_can_be_read_and_has_a_name() {
+    let (path, mut browser) = shop_in_browser();
+    let unnamed = |browser: &mut Browser| {
+        let tree = browser.call("Accessibility.getFullAXTree", json!({}));
+        let nodes = tree["nodes"].as_array().unwrap();
+        let is_used = |role: &str| {
+            ["button", "link", "textbox", "searchbox", "combobox", "tab", "checkbox", "option", "listbox", "tabpanel"]
+                .contains(&role)
+        };
+        let nodes = nodes
+            .iter()
+            .filter(|node| node["ignored"] == false && is_used(node["role"]["value"].as_str().unwrap_or_default()));
+        let mut count = 0;
+        for node in nodes {
+            count += 1;
+            let name = node["name"]["value"].as_str().unwrap_or_default();
+            assert!(!name.trim().is_empty(), "{node:#}");
+        }
+        assert!(count > 8, "{count} things to use");
+    };
+    for is_dark in [false, true] {
+        browser.set_dark(is_dark);
+        browser.press("1");
+        browser.eval(
+            "[...document.querySelectorAll('.row')].find(row => row.innerText.includes('token-expired')).click()",
+        );
+        browser.wait("document.querySelector('#detail .finding')");
+        browser.eval("document.querySelectorAll('details').forEach(details => { details.open = true; })");
+        browser.eval("document.querySelector('#detail .chip').click()");
+        browser.wait("!document.querySelector('#used').hidden");
+        assert_eq!(browser.eval(FAINT), json!([]), "exchange, dark: {is_dark}");
+        unnamed(&mut browser);
+        browser.press("Escape");
+        browser.wait("document.querySelector('#detail').hidden");
+        browser.press("Escape");
+        browser.wait("document.querySelector('#used').hidden");
+        assert_eq!(browser.eval(FAINT), json!([]), "list, dark: {is_dark}");
+        for (key, view) in [("2", "summary"), ("3", "timeline")] {
+            browser.press(key);
+            browser.wait(&format!("document.querySelector('#view-{view} h3')"));
+            assert_eq!(browser.eval(FAINT), json!([]), "{view}, dark: {is_dark}");
+            unnamed(&mut browser);
+        }
+    }
+    drop(path);
+}
+
+#[test]
+fn rows_are_joined_counted_and_forgotten() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    let mut browser = open(&tap);
+    let found = browser.eval(
+        "(async () => {
+            const { Store } = await import('/store.js');
+            const row = (seq, path, parent, tap, status, verdict) => [seq, 'id' + seq, path, parent, 1000 * seq, tap, 'GET', '/v1/orders/' + seq, status, verdict,
+                verdict === 'ok' ? '' : 'error', '', verdict === 'ok' ? [] : [verdict], tap === 'app' ? '10.0.0.1' : '192.0.2.1', [['Bearer token#aaaa', 'aaaa0000']], 1, 'complete'];
+            const store = new Store();
+            // The inner tap tells first of the first request, and the outer one of the second.
+            store.add([row(1, 'P', 'id2', 'app', 401, 'token-expired'), row(2, 'P', null, 'edge', 401, 'ok'), row(3, 'Q', null, 'edge', 200, 'ok')]);
+            store.filter('tap:app');
+            const before = store.shownSize;
+            store.add([row(4, 'Q', 'id3', 'app', 200, 'ok'), row(5, 'R', null, 'edge', 200, 'ok')]);
+            const rows = [...store.all()];
+            const result = {
+                before, after: store.shownSize, taps: rows.map((one) => one.tap), inner: rows.map((one) => (one.inner ?? []).map((two) => [two.tap, two.seq])),
+                seq: rows.map((one) => one.seq), found: [store.byId('id1') === rows[0], store.byId('id2') === rows[0], store.byId('x') === undefined],
+                status: [...store.counts.status.of], rules: [...store.counts.rule.of], uses: store.uses('aaaa0000').failed,
+                places: [store.placeOf(rows[0]), store.placeOf(rows[1]), store.placeOf(rows[2])],
+            };
+            store.forgetBefore(3);
+            result.left = [store.size, store.shownSize, [...store.counts.rule.of]];
+            store.forgetBefore(9);
+            result.empty = [store.size, store.shownSize, ...Object.values(store.counts).map((counts) => counts.of.size)];
+            return result;
+        })()",
+    );
+    assert_eq!(
+        found,
+        json!({
+            "before": 1, "after": 2, "taps": ["edge", "edge", "edge"], "inner": [[["app", 2]], [["app", 4]], []],
+            "seq": [1, 3, 5], "found": [true, true, true], "status": [["401", 1], ["200", 2]], "rules": [["token-expired", 1]],
+            "uses": 1, "places": [1, 0, -1], "left": [2, 1, []], "empty": [0, 0, 0, 0, 0, 0],
+        })
+    );
+}
+
+#[test]
+fn after_a_restart_it_asks_for_the_new_link() {
+    let backend = orders().may_be_unused();
+    let port = ReservedPort::new();
+    let inspect = format!("--inspect={}", port.addr());
+    let tap = Tap::start_with(&backend.url(), &[&inspect]);
+    get(&tap, "/v1/orders/1", &[]);
+    let mut browser = open(&tap);
+    browser.wait("document.querySelector('#count').innerText === '1 request'");
+    tap.stop();
+    browser.wait("document.querySelector('.status.lost')");
+    let tap = Tap::start_with(&backend.url(), &[&inspect]);
+    get(&tap, "/v1/orders/2", &[]);
+    browser.wait("!document.querySelector('#gate').hidden");
+    browser.eval(&format!("document.querySelector('#gate-token').value = {}", json!(link(&tap))));
+    browser.eval("document.querySelector('#gate-form button').click()");
+    browser.wait(
+        "document.querySelector('#gate').hidden && document.querySelector('.row')?.innerText.includes('/v1/orders/2')",
+    );
+    assert_eq!(browser.text("document.querySelector('#count').innerText"), "1 request");
 }

@@ -39,6 +39,13 @@ function rowOf(values) {
   return row;
 }
 
+/** Has two rows change what they tell, but not their place in the list nor what belongs to it. */
+function swap(one, other) {
+  const [seq, inner, kept] = [one.seq, one.inner, { ...one }];
+  Object.assign(one, other, { seq, inner });
+  Object.assign(other, kept, { seq: other.seq, inner: null });
+}
+
 /** Counts of the values that a list of choices offers. */
 class Counts {
   constructor() {
@@ -136,6 +143,7 @@ export class Store {
   /** Adds what another tap saw. A request stands in the list as its first tap saw it, whoever told of it first. */
   join(first, row) {
     this.count(first, -1);
+    if (row.parent === null && first.parent !== null) swap(first, row);
     first.inner = first.inner ?? [];
     first.inner.push(row);
     first.inner.sort((a, b) => a.time - b.time || a.seq - b.seq);

@@ -22,7 +22,7 @@ export function draw() {
   due = Date.now() + 1000;
   const causes = new Map();
   const statuses = new Map();
-  let [all, fine, noted] = [0, 0, 0];
+  let [all, fine, odd] = [0, 0, 0];
   let [first, last] = [undefined, undefined];
   for (const row of store.listed()) {
     all += 1;
@@ -31,8 +31,9 @@ export function draw() {
     const status = row.status === 0 ? "none" : String(row.status);
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
     const main = worst(row);
-    if (main.severity === "") fine += 1;
-    if (main.severity === "info") noted += 1;
+    const isFailed = row.status === 0 || row.status >= 400;
+    if (main.severity === "" && isFailed) odd += 1;
+    else if (main.severity === "" || main.severity === "info") fine += 1;
     if (main.severity === "") continue;
     const cause = causes.get(main.verdict) ?? { rule: main.verdict, severity: main.severity, rows: [], clients: new Map(), routes: new Map(), credentials: new Map(), places: new Map() };
     causes.set(main.verdict, cause);
@@ -48,7 +49,7 @@ export function draw() {
   fill(byId("view-summary"),
     h("h2", { text: "What is wrong, by cause" }),
     h("p", { class: "lead" },
-      all === 0 ? "Nothing has passed yet." : `${plural(all, "request")}${first === last ? "" : ` in ${span(last.time - first.time)}`}: ${count(fine + noted)} fine, ${count(bad)} with findings.`,
+      all === 0 ? "Nothing has passed yet." : `${plural(all, "request")}${first === last ? "" : ` in ${span(last.time - first.time)}`}: ${count(fine)} fine, ${odd > 0 ? `${count(odd)} failed without a finding, ` : ""}${count(bad)} with findings.`,
       state.query.trim() === "" ? "" : " Only what the filter lets pass is counted."),
     all === 0 ? null : statusBar(statuses, all),
     sorted.map((cause) => card(cause, all)),

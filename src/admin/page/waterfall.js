@@ -7,6 +7,11 @@ import { labels, withChips } from "./credentials.js";
 /** The times of all taps, one under the other. */
 export function times(records) {
   const starts = records.map((record) => Date.parse(record.time));
+  // Times are told to the millisecond, so what is within an exchange may seem to begin that much too late.
+  for (let at = 1; at < records.length; at += 1) {
+    const late = starts[at] + records[at].timing.total_ms - (starts[0] + records[0].timing.total_ms);
+    if (late > 0 && late <= 1) starts[at] = Math.max(starts[0], starts[at] - late);
+  }
   const start = Math.min(...starts);
   const end = Math.max(...records.map((record, at) => starts[at] + record.timing.total_ms));
   const whole = Math.max(end - start, 0.001);
