@@ -1,6 +1,7 @@
 //! A headless Chromium, told what to do over its DevTools protocol.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
@@ -184,7 +185,13 @@ impl Browser {
         }
         self.socket.send(Message::text(call.to_string())).unwrap();
         loop {
-            let Message::Text(text) = self.socket.read().unwrap() else { continue };
+            let text = match self.socket.read() {
+                Ok(Message::Text(text)) => text,
+                Ok(_) => continue,
+                // A read with a time limit ends early where a signal comes, whoever it is for.
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => panic!("{method} {parameters}: {error}"),
+            };
             let said: Value = serde_json::from_str(&text).unwrap();
             if said["id"] == id {
                 assert!(said["error"].is_null(), "{method} {parameters}: {}", said["error"]);

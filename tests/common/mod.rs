@@ -15,6 +15,7 @@ pub mod curl;
 pub mod frames;
 pub mod gateway;
 pub mod head;
+pub mod inspector;
 pub mod messages;
 pub mod ntlm;
 pub mod origin;
