@@ -300,17 +300,18 @@ fn who_waits_for_news_hears_of_them_at_once_and_many_who_wait_harm_nobody() {
 #[test]
 fn the_ring_stays_within_its_bytes_while_traffic_goes_on() {
     let origin = Origin::reply(answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"a\""], ""));
-    let tap = Tap::start_with(&origin.url(), &["--inspect=127.0.0.1:0", "--inspect-memory", "1MiB"]);
+    let tap =
+        Tap::start_with(&origin.url(), &["--inspect=127.0.0.1:0", "--inspect-memory", "1MiB", "--show", "X-Noise"]);
     let mut client = Client::connect(tap.addr());
     // Lines that can't be packed well.
     let mut state = 7_u64;
     let mut noise = || {
-        let mut text = String::new();
-        while text.len() < 4_000 {
+        let mut text = "X-Noise: ".to_owned();
+        while text.len() < 16_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            text.push_str(&format!("X-{:x}: a\r\n", state >> 8));
+            text.push_str(&format!("{:x}", state >> 8));
         }
-        text
+        text + "\r\n"
     };
     let mut last = Value::Null;
     for round in 1..=6_u64 {
