@@ -467,6 +467,11 @@ fn rows_are_joined_counted_and_forgotten() {
                 status: [...store.counts.status.of], rules: [...store.counts.rule.of], uses: store.uses('aaaa0000').failed,
                 places: [store.placeOf(rows[0]), store.placeOf(rows[1]), store.placeOf(rows[2])],
             };
+            store.filter('-rule:token-expired');
+            const clean = store.shownSize;
+            store.add([row(6, 'Q', 'id3', 'app', 401, 'token-expired'), row(7, 'S', null, 'edge', 200, 'ok'), row(8, 'S', 'id7', 'app', 401, 'token-expired')]);
+            result.turned = [clean, store.shownSize];
+            store.filter('tap:app');
             store.forgetBefore(3);
             result.left = [store.size, store.shownSize, [...store.counts.rule.of]];
             store.forgetBefore(9);
@@ -479,7 +484,7 @@ fn rows_are_joined_counted_and_forgotten() {
         json!({
             "before": 1, "after": 2, "taps": ["edge", "edge", "edge"], "inner": [[["app", 2]], [["app", 4]], []],
             "seq": [1, 3, 5], "found": [true, true, true], "status": [["401", 1], ["200", 2]], "rules": [["token-expired", 1]],
-            "uses": 1, "places": [1, 0, -1], "left": [2, 1, []], "empty": [0, 0, 0, 0, 0, 0],
+            "uses": 1, "places": [1, 0, -1], "turned": [2, 1], "left": [3, 2, [["token-expired", 2]]], "empty": [0, 0, 0, 0, 0, 0],
         })
     );
 }

@@ -112,6 +112,27 @@ fn the_policy_stops_what_would_be_markup() {
     assert_eq!(browser.eval("window.pwned ?? null"), Value::Null);
 }
 
+/// A name of somebody else's that leads to this machine, under which a page of theirs could ask.
+#[test]
+fn under_a_foreign_name_not_even_the_page_is_served() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    get(&tap, "/v1/orders/4711", &[]);
+    tap.records(1);
+    let link = link(&tap);
+    let mut browser = Browser::start(800, 600);
+    browser.go(&link.replace("127.0.0.1", "rebound.example"));
+    browser.wait("document.body?.innerText.includes('this host is not served here')");
+    assert_eq!(browser.eval("document.scripts.length"), 0);
+    let token = link.split_once("token=").unwrap().1;
+    let asked = browser.text(&format!(
+        "fetch('/api/rows', {{ headers: {{ Authorization: 'Bearer {token}' }} }}).then((a) => a.status).catch((e) => e.name)"
+    ));
+    assert!(["403", "TypeError"].contains(&asked.as_str()), "{asked}");
+    browser.go(&link);
+    browser.wait("document.querySelector('.row')?.innerText.includes('4711')");
+}
+
 #[test]
 fn a_page_of_another_site_learns_nothing() {
     let backend = orders().may_be_unused();

@@ -35,6 +35,7 @@ impl Browser {
         let mut chromium = command(&program("chromium"), home.path());
         chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
         chromium.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+        chromium.arg("--host-resolver-rules=MAP *.example 127.0.0.1");
         chromium.args(["--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-port=0"]);
         chromium.arg(format!("--user-data-dir={}", home.path().join("profile").display())).arg("about:blank");
         let process = start(chromium);

@@ -97,10 +97,16 @@ export function plainMarkdown(text) {
     .replaceAll("@", "@\u200b");
 }
 
+/** How many backticks stand together at most. */
+function longestRun(text) {
+  let longest = 0;
+  for (const run of text.matchAll(/`+/g)) longest = Math.max(longest, run[0].length);
+  return longest;
+}
+
 /** A text as a block of code that nothing in it ends. */
 export function fenced(text, language = "text") {
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((run) => run[0].length));
-  const fence = "`".repeat(longest + 1);
+  const fence = "`".repeat(Math.max(2, longestRun(text)) + 1);
   return `${fence}${language}\n${text.replace(/\n+$/, "")}\n${fence}`;
 }
 
@@ -110,8 +116,7 @@ function sentences(text) {
 }
 
 function fencedInline(text) {
-  const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map((run) => run[0].length));
-  const fence = "`".repeat(longest + 1);
+  const fence = "`".repeat(longestRun(text) + 1);
   return `${fence}${printable(text)}${fence}`;
 }
 

@@ -89,6 +89,7 @@ export function fared(use) {
 }
 
 let shownFor = "";
+let due = 0;
 
 /** The line that tells of the chosen secret. */
 export function showUses() {
@@ -100,8 +101,10 @@ export function showUses() {
     return;
   }
   const key = `${fingerprint} ${store.version}`;
-  if (key === shownFor) return;
+  const isOther = !shownFor.startsWith(`${fingerprint} `);
+  if (key === shownFor || (!isOther && Date.now() < due)) return;
   shownFor = key;
+  due = Date.now() + 1000;
   const use = store.uses(fingerprint);
   const name = h("span", { class: "chip chosen", text: use.label || `#${fingerprint.slice(0, 4)}` });
   name.style.setProperty("--hue", hueOf(fingerprint));

@@ -7,10 +7,11 @@ export function signs(text) {
   const all = [];
   let from = 0;
   for (const mask of text.matchAll(MASK)) {
-    all.push(...text.slice(from, mask.index), mask[0]);
+    for (const sign of text.slice(from, mask.index)) all.push(sign);
+    all.push(mask[0]);
     from = mask.index + mask[0].length;
   }
-  all.push(...text.slice(from));
+  for (const sign of text.slice(from)) all.push(sign);
   return all;
 }
 

@@ -1,6 +1,6 @@
 // The list of exchanges with its filter.
 
-import { byId, count, fill, h, plural, setText } from "./dom.js";
+import { byId, count, fill, h, plural, say, setText } from "./dom.js";
 import { showUses } from "./credentials.js";
 import { drawDetail, saveArchive } from "./detail.js";
 import { valueOf, withValue } from "./filter.js";
@@ -174,8 +174,7 @@ export function lookForWanted(isComplete) {
     }
   } else if (isComplete) {
     state.wanted = undefined;
-    fill(byId("empty"), h("p", { text: "That exchange is not here any more." }));
-    byId("empty").dataset.key = "gone";
+    say("That exchange is not here any more");
     changed();
   }
 }

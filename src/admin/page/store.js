@@ -60,9 +60,10 @@ class Counts {
     this.changes += 1;
   }
 
-  /** The most frequent values. */
+  /** The most frequent values. Where there are very many, those that came once are left out. */
   top(most) {
-    return [...this.of].sort((a, b) => b[1] - a[1]).slice(0, most);
+    const all = [...this.of];
+    return (all.length > 20 * most ? all.filter(([, sum]) => sum > 1) : all).sort((a, b) => b[1] - a[1]).slice(0, most);
   }
 }
 
@@ -77,8 +78,8 @@ export class Store {
     this.words = [];
     this.byPath = new Map();
     this.counts = { status: new Counts(), rule: new Counts(), client: new Counts(), route: new Counts() };
-    this.received = 0;
-    this.forgotten = 0;
+    /** Whether the shown rows have to be chosen anew. */
+    this.isStale = false;
     this.version = 0;
   }
 
@@ -119,9 +120,9 @@ export class Store {
   /** Takes rows in as they are sent. Gives how many were added to the shown ones. */
   add(batch) {
     let added = 0;
+    this.isStale = false;
     for (const values of batch) {
       const row = rowOf(values);
-      this.received += 1;
       const first = this.byPath.get(row.path);
       if (first !== undefined && first !== row) {
         this.join(first, row);
@@ -135,6 +136,7 @@ export class Store {
         added += 1;
       }
     }
+    if (this.isStale) this.refilter();
     if (this.size > MOST) this.forgetBefore(this.rows[this.rows.length - MOST].seq);
     this.version += 1;
     return added;
@@ -148,9 +150,17 @@ export class Store {
     first.inner.push(row);
     first.inner.sort((a, b) => a.time - b.time || a.seq - b.seq);
     this.count(first, 1);
-    if (this.words.length > 0 && this.shown[this.shown.length - 1] !== first && this.placeOf(first) < 0 && holds(this.words, first)) {
-      this.refilter();
-    }
+    if (this.words.length > 0) this.judgeAnew(first);
+  }
+
+  /** Shows a request or not, of which more is known now. Mostly it is one of the latest. */
+  judgeAnew(row) {
+    const isListed = this.placeOf(row) >= 0;
+    if (holds(this.words, row) === isListed) return;
+    const last = this.shownSize > 0 ? this.shown[this.shown.length - 1] : undefined;
+    if (isListed && last === row) this.shown.pop();
+    else if (!isListed && (last === undefined || last.seq < row.seq)) this.shown.push(row);
+    else this.isStale = true;
   }
 
   /** Counts a request, once for each value that one of its taps saw. */
@@ -189,7 +199,6 @@ export class Store {
       this.shown = this.shown.slice(this.shownStart);
       this.shownStart = 0;
     }
-    this.forgotten += gone;
     if (gone > 0) this.version += 1;
     return gone;
   }

@@ -20,34 +20,43 @@ function keysOf(row) {
   return row.client === "" ? [] : [[row.client, row.client]];
 }
 
-/** How something fared over time. */
-function lanesOf(from, to) {
+/** How each fared, the worst first. */
+function lanesOf() {
   const lanes = new Map();
-  const step = Math.max(1, (to - from) / CELLS);
   for (const row of store.listed()) {
     for (const [key, label] of keysOf(row)) {
       let lane = lanes.get(key);
       if (lane === undefined) {
-        lane = { key, label, all: 0, failed: 0, before: 0, firstFailed: undefined, lastFine: undefined, lastFailed: undefined, fineAfter: 0, cells: new Uint32Array(2 * CELLS) };
+        lane = { key, label, all: 0, failed: 0, before: 0, firstFailed: undefined, lastFine: undefined, lastFailed: undefined, fineAfter: 0, cells: undefined };
         lanes.set(key, lane);
       }
-      const cell = Math.min(CELLS - 1, Math.floor((row.time - from) / step));
       lane.all += 1;
       if (row.failed) {
         lane.failed += 1;
         lane.firstFailed = lane.firstFailed ?? row;
         lane.lastFailed = row;
         lane.fineAfter = 0;
-        lane.cells[2 * cell + 1] += 1;
       } else {
         if (lane.firstFailed === undefined) lane.before += 1;
         else lane.fineAfter += 1;
         lane.lastFine = row;
-        lane.cells[2 * cell] += 1;
       }
     }
   }
-  return [...lanes.values()];
+  return [...lanes.values()].sort((a, b) => Number(b.failed > 0) - Number(a.failed > 0) || b.failed - a.failed || b.all - a.all);
+}
+
+/** Counts what came when, for the lanes that are shown. */
+function fillCells(shown, from, step) {
+  const lanes = new Map(shown.map((lane) => [lane.key, lane]));
+  for (const lane of shown) lane.cells = new Uint32Array(2 * CELLS);
+  for (const row of store.listed()) {
+    const cell = Math.min(CELLS - 1, Math.floor((row.time - from) / step));
+    for (const [key] of keysOf(row)) {
+      const lane = lanes.get(key);
+      if (lane !== undefined) lane.cells[2 * cell + Number(row.failed)] += 1;
+    }
+  }
 }
 
 /** The same in words. */
@@ -109,9 +118,10 @@ export function draw() {
     from = Math.min(from, row.time);
     to = Math.max(to, row.time);
   }
-  const lanes = from <= to ? lanesOf(from, to) : [];
-  lanes.sort((a, b) => Number(b.failed > 0) - Number(a.failed > 0) || b.failed - a.failed || b.all - a.all);
+  const lanes = from <= to ? lanesOf() : [];
+  const shown = lanes.slice(0, LANES);
   const step = Math.max(1, (to - from) / CELLS);
+  fillCells(shown, from, step);
   fill(byId("view-timeline"),
     h("h2", { text: "When it began to fail" }),
     h("div", { class: "choice", role: "group", "aria-label": "By" }, KINDS.map(([by, text]) =>
@@ -125,7 +135,7 @@ export function draw() {
       : [
         h("p", { class: "lead" }, `${moment(from)} to ${moment(to)}, ${span(to - from)}. `,
           h("span", { class: "key good", text: "fine" }), "   ", h("span", { class: "key failed", text: "failed: 401, 403, 407, 5xx, no answer, or an error was found" })),
-        lanes.slice(0, LANES).map((lane) => laneView(lane, from, step)),
+        shown.map((lane) => laneView(lane, from, step)),
         lanes.length > LANES ? h("p", { class: "sub", text: `${count(lanes.length - LANES)} more are not shown; the filter brings them here.` }) : null,
       ]);
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::exchange::record::escaped;
 use crate::exchange::record::read::ReadCredential;
 
 /// What is read of a record.
@@ -104,7 +105,7 @@ pub(super) fn row(number: u64, line: &[u8]) -> Option<Vec<u8>> {
         listed.timing.total_ms,
         listed.outcome,
     ]);
-    Some(row.to_string().into_bytes())
+    Some(escaped(row.to_string().into_bytes()))
 }
 
 #[cfg(test)]
