@@ -392,10 +392,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]
     pub admin: Option<SocketAddr>,
 
-    /// Serve a page that shows exchanges as they come, secrets masked, at the link that is printed at start [address without one:
-    /// 127.0.0.1:4040]
+    /// Serve a page that shows exchanges as they come, secrets masked; its link is printed at start [default address: 127.0.0.1:4040]
     ///
-    /// :PORT means 127.0.0.1:PORT, and port 0 any that is free. Whoever has the link sees what the record has; it goes over plain HTTP.
+    /// :PORT means 127.0.0.1:PORT, and port 0 any that is free. Whoever has the link sees what --record would write. It goes over
+    /// plain HTTP, so forward a port rather than listen on another address.
     #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           help_heading = "Inspector")]
     pub inspect: Option<Inspect>,

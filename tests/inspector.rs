@@ -354,13 +354,19 @@ fn a_tap_that_would_lead_to_it_is_refused() {
         ("--inspect", "http://127.0.0.1:4040"),
         ("--inspect", "http://localhost:4040"),
         ("--inspect", "http://0.0.0.0:4040"),
-        ("--inspect=0.0.0.0:4041", "http://192.0.2.1:4041"),
+        ("--inspect=0.0.0.0:4041", "http://127.0.0.2:4041"),
         ("--inspect=[::1]:4042", "http://[::1]:4042"),
         ("--admin=127.0.0.1:9901", "http://localhost:9901"),
     ] {
         let stderr = refused(&[inspect, &format!(":0={upstream}")]);
         assert!(stderr.contains("would be --") && stderr.contains("another port"), "{inspect} {upstream}: {stderr}");
     }
+    // Another machine may have a listener of that port.
+    let port = ReservedPort::new();
+    let number = port.addr().port();
+    let inspect = format!("--inspect=0.0.0.0:{number}");
+    let tap = Tap::start_with(&format!("http://192.0.2.1:{number}"), &[&inspect]);
+    assert!(tap.stderr().contains("Watch it at"), "{}", tap.stderr());
 }
 
 #[test]

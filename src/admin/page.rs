@@ -1,4 +1,9 @@
-//! The files of the inspector page, which are a part of the program.
+//! The files of the inspector page, which are a part of the program and are served as they lie in `page/`.
+//!
+//! `main.js` is the page as a whole, `state.js` what its parts share, `store.js` what it knows of the exchanges, with
+//! `filter.js` and `route.js`. `exchanges.js`, `summary.js` and `timeline.js` are the views; `list.js`, `detail.js`,
+//! `waterfall.js`, `diff.js` and `credentials.js` belong to the first. `copy.js` makes what is carried off, `api.js` asks the
+//! program, and all elements are made by `dom.js`, which takes text as text alone.
 
 /// The media type and the text of a file; `None` where there is none of that path.
 pub(super) fn file(path: &str) -> Option<(&'static str, &'static str)> {

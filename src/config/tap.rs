@@ -1,6 +1,6 @@
 //! A tap as it was asked for: where it listens, where its connections go, and what becomes of Host.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::{ClientTls, ServerTls};
@@ -258,7 +258,8 @@ pub(crate) fn check_no_upstream<'t>(
         for (option, addr) in own.iter().filter_map(|(option, addr)| Some((option, (*addr)?))) {
             let upstream = &tap.upstream;
             let is_there = match upstream.host.parse::<IpAddr>() {
-                Ok(ip) => ip == addr.ip() || ip.is_unspecified() || addr.ip().is_unspecified(),
+                Ok(ip) if addr.ip().is_unspecified() => is_of_this_machine(ip),
+                Ok(ip) => ip == addr.ip() || ip.is_unspecified(),
                 Err(_) => false,
             };
             let is_local = upstream.is_loopback() && (addr.ip().is_loopback() || addr.ip().is_unspecified());
@@ -269,6 +270,11 @@ pub(crate) fn check_no_upstream<'t>(
         }
     }
     Ok(())
+}
+
+/// Whether this machine has that address, which it would not let be listened on otherwise.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ export function drawDetail() {
   const detail = byId("detail");
   if (row === undefined) {
     detail.hidden = true;
+    if (detail.firstChild !== null) fill(detail);
     shown = { key: "", records: [], numbers: [] };
     return;
   }

@@ -34,9 +34,14 @@ export function start() {
   });
 }
 
+let tellLater = 0;
+
 /** Filters by another expression. */
 export function setQuery(query) {
   state.query = query;
+  // Who hears the page is told once, when the typing is over, and not with each exchange that comes.
+  clearTimeout(tellLater);
+  tellLater = setTimeout(() => setText(byId("told"), `${plural(store.shownSize, "exchange")} listed`), 800);
   if (byId("query").value !== query) byId("query").value = query;
   const base = state.view === "exchanges" && state.open !== undefined ? `#/exchange/${state.open.id}` : `#/${state.view}`;
   history.replaceState(null, "", `${base}${query === "" ? "" : `?q=${encodeURIComponent(query)}`}`);

@@ -37,6 +37,7 @@ async function listen() {
     state.about = await api.about();
     state.rules = new Map((await api.rules()).map((rule) => [rule.rule, rule]));
     showBanner();
+    setText(byId("taps"), tapsInWords(state.about.taps));
     while (true) {
       if (state.paused) {
         await rest(200);
@@ -84,6 +85,12 @@ function showBanner() {
   const banner = byId("banner");
   banner.hidden = !state.about.shows_secrets;
   if (state.about.shows_secrets) setText(banner, "SECRETS ARE SHOWN: authtap was started with --show-secrets. Show this page to nobody.");
+}
+
+/** The way of a request. */
+function tapsInWords(taps) {
+  if (taps.length === 1) return `${taps[0].url} → ${taps[0].upstream}`;
+  return [...taps.map((tap) => `${tap.name} ${tap.url}`), taps[taps.length - 1].upstream].join(" → ");
 }
 
 // The token
