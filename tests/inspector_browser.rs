@@ -308,7 +308,7 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
             const frame = () => new Promise(requestAnimationFrame);
             const id = (number) => '01M8CW1Q1CHMJ6C1' + String(number).padStart(10, '0');
             const began = performance.now();
-            let worst = 0;
+            const parts = [];
             for (let part = 0; part < 50; part += 1) {
                 const rows = [];
                 for (let at = 0; at < 2000; at += 1) {
@@ -321,10 +321,10 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
                 const start = performance.now();
                 receive(rows);
                 await frame();
-                worst = Math.max(worst, performance.now() - start);
+                parts.push(performance.now() - start);
             }
             await frame();
-            return { worst, all: performance.now() - began };
+            return { usual: parts.sort((a, b) => a - b)[25], all: performance.now() - began };
         })()",
     );
     browser.wait("document.querySelector('#count').innerText === '100,001 requests'");
@@ -339,32 +339,39 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
             const frame = () => new Promise(requestAnimationFrame);
             const time = async (act) => { const start = performance.now(); await act(); await frame(); await frame(); return performance.now() - start; };
             const result = {};
-            result.rule = await time(() => setQuery('rule:token-expired')); const byRule = store.shownSize;
-            result.text = await time(() => setQuery('orders/77 -status:401')); const byText = store.shownSize;
-            result.route = await time(() => setQuery('route:/v1/orders/{id}/lines client:10.0.3.3'));
-            result.none = await time(() => setQuery(''));
+            const median = (all) => all.sort((a, b) => a - b)[all.length >> 1];
+            const queries = { rule: 'rule:token-expired', text: 'orders/77 -status:401', route: 'route:/v1/orders/{id}/lines client:10.0.3.3', none: '' };
+            const found = {};
+            for (const name of Object.keys(queries)) result[name] = [];
+            for (let round = 0; round < 5; round += 1) {
+                for (const [name, query] of Object.entries(queries)) {
+                    result[name].push(await time(() => setQuery(query)));
+                    found[name] = store.shownSize;
+                }
+            }
+            for (const name of Object.keys(queries)) result[name] = median(result[name]);
             const list = document.querySelector('#list');
-            let scroll = 0;
-            for (let at = 0; at < 40; at += 1) scroll = Math.max(scroll, await time(() => { list.scrollTop = (at * 99991 * 30) % list.scrollHeight; }));
-            result.scroll = scroll;
+            const scroll = [];
+            for (let at = 0; at < 40; at += 1) scroll.push(await time(() => { list.scrollTop = (at * 99991 * 30) % list.scrollHeight; }));
+            result.scroll = median(scroll);
             result.uses = await time(async () => (await import('/credentials.js')).choose('10000100'));
             result.summary = await time(() => { location.hash = '#/summary'; });
             result.timeline = await time(() => { location.hash = '#/timeline'; });
-            return { result, byRule, byText };
+            return { result, found };
         })()",
     );
     println!("fed in {fed}, then {timed}");
-    assert_eq!(timed["byRule"], 10_000);
-    assert!(timed["byText"].as_u64().unwrap() > 900, "{timed}");
+    assert_eq!(timed["found"]["rule"], 10_000);
+    assert!(timed["found"]["text"].as_u64().unwrap() > 900, "{timed}");
     for (what, most) in
-        [("rule", 500.0), ("text", 500.0), ("route", 500.0), ("none", 500.0), ("scroll", 250.0), ("uses", 500.0)]
+        [("rule", 500.0), ("text", 500.0), ("route", 500.0), ("none", 500.0), ("scroll", 150.0), ("uses", 500.0)]
     {
         assert!(timed["result"][what].as_f64().unwrap() < most, "{what}: {timed}");
     }
     for view in ["summary", "timeline"] {
         assert!(timed["result"][view].as_f64().unwrap() < 2_000.0, "{view}: {timed}");
     }
-    assert!(fed["worst"].as_f64().unwrap() < 1_000.0, "{fed}");
+    assert!(fed["usual"].as_f64().unwrap() < 250.0, "{fed}");
     browser.wait("document.querySelectorAll('#view-timeline .over-time').length === 40");
     // A live update still comes through.
     browser.press("1");
