@@ -420,6 +420,42 @@ pub struct RunOptions {
     /// Answer /healthz, /readyz and /metrics here, such as 127.0.0.1:9901
     #[arg(long, value_name = "ADDR", value_parser = admin_address, help_heading = "Output")]
     pub admin: Option<SocketAddr>,
+
+    /// Serve a page that shows exchanges as they come, secrets masked; its link is printed at start [default address: 127.0.0.1:4040]
+    ///
+    /// :PORT means 127.0.0.1:PORT, and port 0 any that is free. Whoever has the link sees what --record would write. It goes over
+    /// plain HTTP, so forward a port rather than listen on another address.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          help_heading = "Inspector")]
+    pub inspect: Option<Inspect>,
+
+    /// Memory for the exchanges that the page shows; when it is full, the oldest are forgotten
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Inspector")]
+    pub inspect_memory: Size,
+}
+
+/// Where the inspector page is served, if it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspect(Option<SocketAddr>);
+
+impl Inspect {
+    /// The address; `None` where it is turned off.
+    pub fn addr(self) -> Option<SocketAddr> {
+        self.0
+    }
+}
+
+impl FromStr for Inspect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(switch) = text.parse::<Switch>() {
+            return Ok(Inspect(switch.is_on().then(|| SocketAddr::from(([127, 0, 0, 1], 4040)))));
+        }
+        crate::config::parse_listen(text)
+            .map(|addr| Inspect(Some(addr)))
+            .map_err(|_| "write an address with a port, such as :4040 or 127.0.0.1:4040".to_owned())
+    }
 }
 
 fn admin_address(text: &str) -> Result<SocketAddr, String> {

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cli::{FailOn, LogFormat, Peers, RunOptions};
+use crate::cli::{FailOn, Inspect, LogFormat, Peers, RunOptions};
 use crate::error::Error;
 use crate::tls;
 pub(crate) use given::without_query;
 pub use given::{GivenConfig, KeyPlace};
+pub(crate) use tap::check_no_upstream;
 pub use tap::{SetHost, TapConfig, Upstream, UpstreamScheme};
 use tap::{TapArgument, check_apart, host_to_set};
 pub(crate) use tap::{check_tap, is_authority, parse_listen};
@@ -53,6 +54,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Whether spans and logs go to a collector.
     pub telemetry: bool,
+    /// Where the inspector page is served, and how much memory its records may take, in bytes.
+    pub inspect: Option<(SocketAddr, usize)>,
     /// How long running exchanges may take after SIGTERM.
     pub drain: Duration,
     /// Fields that are shown although they are not on the safe list.
@@ -94,6 +97,9 @@ pub struct HopPeers {
 
 /// The name of the header by which taps tell each other of requests, unless another one is asked for.
 pub const HOP_HEADER: &str = "Authtap-Hop";
+
+/// The least memory for the inspector's records, in bytes.
+const INSPECT_LEAST: usize = 1024 * 1024;
 
 /// TLS towards an upstream.
 pub struct ClientTls {
@@ -214,6 +220,9 @@ impl Config {
             });
         }
         check_apart(&taps)?;
+        let inspect = inspect(&options)?;
+        let own = [("--admin", options.admin), ("--inspect", inspect.map(|(addr, _)| addr))];
+        check_no_upstream(&taps, &own)?;
         let given = GivenConfig::new(&options.given, options.cacert.as_deref())?;
         let fingerprint_key = options.fingerprint_key_file.as_ref();
         let fingerprint_key = fingerprint_key.map(|path| read_key("--fingerprint-key-file", path)).transpose()?;
@@ -254,6 +263,7 @@ impl Config {
             command: options.client,
             admin: options.admin,
             telemetry: options.otel.is_on(),
+            inspect,
             drain: options.drain.get(),
             shown: options.show,
             masked: options.redact,
@@ -265,6 +275,17 @@ impl Config {
             given,
         })
     }
+}
+
+/// Where the inspector page is served, and how much memory its records may take.
+fn inspect(options: &RunOptions) -> Result<Option<(SocketAddr, usize)>, Error> {
+    let Some(addr) = options.inspect.and_then(Inspect::addr) else { return Ok(None) };
+    let bytes = options.inspect_memory.bytes();
+    if bytes < INSPECT_LEAST {
+        return Err(Error::usage("--inspect-memory is too small to hold the records of large heads")
+            .advice("--inspect-memory 1MiB or more"));
+    }
+    Ok(Some((addr, bytes)))
 }
 
 /// How the taps of this process tell each other, and those of other processes, of requests.

@@ -29,7 +29,7 @@ pub fn read(
     args: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Cli, Stop> {
-    let args: Vec<OsString> = args.into_iter().collect();
+    let args = with_address_joined(args.into_iter().collect());
     let matches = Cli::command().try_get_matches_from(&args).map_err(Stop::Clap)?;
     if matches.subcommand_name().is_some() {
         return Cli::from_arg_matches(&matches).map_err(Stop::Clap);
@@ -49,6 +49,25 @@ pub fn read(
     given.extend(args.into_iter().skip(1));
     let matches = Cli::command().try_get_matches_from(&given).map_err(Stop::Clap)?;
     Cli::from_arg_matches(&matches).map_err(Stop::Clap)
+}
+
+/// The arguments with `--inspect :4040` as one. Elsewhere what follows is a tap, and `:4040` can't be one.
+fn with_address_joined(args: Vec<OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::with_capacity(args.len());
+    let mut is_program = true;
+    for arg in args {
+        is_program &= arg != "--";
+        let port = arg.to_str().and_then(|text| text.strip_prefix(':'));
+        let is_port = port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+        match joined.last_mut() {
+            Some(last) if is_program && is_port && last == "--inspect" => {
+                last.push("=");
+                last.push(&arg);
+            }
+            _ => joined.push(arg),
+        }
+    }
+    joined
 }
 
 /// Those of the variables' names that look like options and are none, so that a slip of the pen is not passed over.
@@ -246,6 +265,29 @@ mod tests {
         assert!(error.contains(": log-format") && error.contains("json"), "{error}");
         let error = parsed(&["--drain", "soon", "http://a"], &[]).unwrap_err();
         assert!(error.contains("--drain"), "{error}");
+    }
+
+    #[test]
+    fn the_inspector_has_an_address_or_takes_its_own() {
+        let addr = |args: &[&str], environment: &[(&str, &str)]| {
+            let cli = parsed(args, environment).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+            assert_eq!(cli.run.taps, ["http://a"], "{args:?}");
+            cli.run.inspect.and_then(|inspect| inspect.addr()).map(|addr| addr.to_string())
+        };
+        let usual = Some("127.0.0.1:4040".to_owned());
+        assert_eq!(addr(&["http://a"], &[]), None);
+        assert_eq!(addr(&["--inspect", "http://a"], &[]), usual);
+        assert_eq!(addr(&["http://a", "--inspect"], &[]), usual);
+        assert_eq!(addr(&["--inspect", ":4041", "http://a"], &[]).as_deref(), Some("127.0.0.1:4041"));
+        assert_eq!(addr(&["--inspect=[::1]:0", "http://a"], &[]).as_deref(), Some("[::1]:0"));
+        assert_eq!(addr(&["http://a"], &[("AUTHTAP_INSPECT", "true")]), usual);
+        assert_eq!(addr(&["http://a"], &[("AUTHTAP_INSPECT", "off")]), None);
+        assert_eq!(addr(&["http://a"], &[("AUTHTAP_INSPECT", ":1")]).as_deref(), Some("127.0.0.1:1"));
+        let file = file("inspect = true\ninspect-memory = \"8MiB\"\n");
+        assert_eq!(addr(&["--config", file.path().to_str().unwrap(), "http://a"], &[]), usual);
+        assert!(parsed(&["--inspect=4040", "http://a"], &[]).unwrap_err().contains(":4040"));
+        let behind = parsed(&["http://a", "--", "curl", "--inspect", ":1"], &[]).unwrap().run.client;
+        assert_eq!(behind, ["curl", "--inspect", ":1"]);
     }
 
     #[test]

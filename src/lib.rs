@@ -11,7 +11,7 @@
 //!                              |
 //!                            diagnose -> findings                                rules/    what is wrong
 //!                              |
-//!                            log, record, summary                                sinks/    what is said
+//!                            log, record, summary, inspector page                sinks/    what is said
 //! ```
 //!
 //! The data path knows no rules, and the rules know no sockets. Who may use whom:

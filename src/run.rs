@@ -1,5 +1,6 @@
 //! Joins the parts: binds the ports, starts the data path, diagnoses what it hands over, and stops in good order.
 
+mod inspecting;
 mod signals;
 mod watchdog;
 
@@ -12,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
+use crate::admin::inspector::Inspector;
 use crate::auth::FingerprintKey;
 use crate::check::fails;
 use crate::cli::LogFormat;
@@ -32,6 +34,7 @@ use crate::sinks::filter::Filter;
 use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
 use crate::sinks::probes::Probes;
+use crate::sinks::ring::Ring;
 use crate::sinks::{End, Log, Sinks};
 use crate::teller::Teller;
 use crate::tls;
@@ -90,6 +93,7 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         .iter()
         .map(|tap| listen(tap.listen, config.threads).map(|(addr, listeners)| (tap, addr, listeners)))
         .collect::<Result<Vec<_>, _>>()?;
+    let inspecting = inspecting::bind(&config)?;
     let (outlet, inlet, losses) = queue::bounded(QUEUE, config.queue_bytes);
     let taps: Vec<(Arc<ListeningTap>, Vec<TcpListener>)> = bound
         .into_iter()
@@ -110,7 +114,11 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         let _runtime = runtime.enter();
         Signals::new().map_err(|error| Error::run(format!("cannot listen for signals: {error}")))?
     };
-    banner(&config, &taps);
+    let urls: Vec<(String, String)> =
+        taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
+    let inspecting = inspecting.map(|bound| bound.start(&config, &urls, losses.clone())).transpose()?;
+    banner(&config, &taps, inspecting.as_ref().map(|inspecting| inspecting.words.as_str()));
+    let (ring, inspector) = inspecting.map(|inspecting| (inspecting.ring, inspecting.listening)).unzip();
     let names: Vec<String> = taps.iter().map(|(tap, _)| tap.name().to_owned()).collect();
     let (metrics, counting) = metrics(&names);
     // The diagnosis goes on as long as somebody holds a tap, and the admin listener is there to the last.
@@ -125,14 +133,16 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         archive,
         counting: config.admin.is_some().then_some(counting),
         telemetry: reporting.output.take(),
+        ring,
         filter,
         probes,
     };
     let diagnosis = start_diagnosis(&config, (inlet, losses), redactor, hops, files, keys)?;
-    let urls: Vec<(String, String)> =
-        taps.iter().map(|(tap, _)| (tap.name().to_owned(), reachable(&tap.url()))).collect();
     let workers = Workers::start(taps).map_err(|error| Error::run(format!("cannot start the relay: {error}")))?;
     let code = runtime.block_on(async {
+        if let Some((inspector, listener)) = inspector {
+            tokio::spawn(Inspector::serve(inspector, listener));
+        }
         let command = (!config.command.is_empty()).then(|| Command::start(&config.command, &urls)).transpose()?;
         tokio::spawn(watch(watched));
         Ok(until_told(&config, &workers, (admin, admin_listener), &reopenings, (signals, command)).await)
@@ -217,7 +227,7 @@ fn in_words(error: &io::Error) -> String {
 }
 
 /// The program's first words, on stderr.
-fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
+fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)], inspector: Option<&str>) {
     let mut text = String::new();
     for (number, (tap, _)) in taps.iter().enumerate() {
         let lead = if number == 0 { concat!("authtap ", env!("CARGO_PKG_VERSION")) } else { "" };
@@ -228,6 +238,7 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)]) {
         let secrets = if config.show_secrets.is_some() { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
         text.push_str(&format!("Point your client at {}. {secrets} Ctrl-C to stop.\n", first.url()));
     }
+    text.push_str(inspector.unwrap_or_default());
     if let Some(time) = config.show_secrets {
         text.push_str(&format!("{SHOWING}, for {}.\n", in_time(time)));
     }
@@ -263,6 +274,8 @@ struct Files {
     archive: Option<Output>,
     counting: Option<Counting>,
     telemetry: Option<Output>,
+    /// What the inspector shows.
+    ring: Option<Arc<Ring>>,
     /// What the log tells of.
     filter: Filter,
     /// What counts as a health probe.
@@ -292,6 +305,7 @@ fn start_diagnosis(
         .reporting(files.telemetry)
         .filtering(files.filter)
         .probed_by(files.probes)
+        .keeping(files.ring)
         .showing_heads(config.shows_heads);
     let diagnoser = match hops.as_ref().filter(|_| config.hops.as_ref().is_some_and(|hops| hops.key.is_some())) {
         Some(hops) => Diagnoser::with_peers(hops.key().fingerprints().clone()),

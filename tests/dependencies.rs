@@ -19,6 +19,7 @@ const SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
 const TWICE: &[(&str, &str)] = &[
     ("base64", "jsonwebtoken"),
     ("block-buffer", "the curves of jsonwebtoken"),
+    ("const-oid", "the curves of jsonwebtoken, for features that tests switch on"),
     ("cpufeatures", "the curves of jsonwebtoken"),
     ("crypto-common", "the curves of jsonwebtoken"),
     ("digest", "the curves of jsonwebtoken"),

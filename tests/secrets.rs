@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use common::path::ReservedPort;
 use common::process::Process;
-use common::{DEADLINE, curl};
+use common::{Client, DEADLINE, curl, wait_for};
 
 /// The shortest part of a secret that counts as told.
 const PIECE: usize = 8;
@@ -151,7 +151,7 @@ impl Loud {
         let mut command = common::tap::command();
         command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
         command.args(["--log-format", format, "--record"]).arg(dir.path().join("record.jsonl"));
-        command.arg(format!("127.0.0.1:0=http://{upstream}"));
+        command.args(["--inspect=127.0.0.1:0".to_owned(), format!("127.0.0.1:0=http://{upstream}")]);
         let process = Process::spawn(command).unwrap();
         let addr = process.stderr.wait_until(DEADLINE, |text| {
             let (before, _) = text.split_once("  ->")?;
@@ -161,16 +161,43 @@ impl Loud {
         Loud { process, addr, dir }
     }
 
-    /// Ends it, and gives everything that it wrote.
-    fn end(mut self) -> [(&'static str, Vec<u8>); 3] {
+    /// What the inspector answers, as soon as it has so many exchanges: short rows, records, and entries of an archive.
+    fn inspected(&self, exchanges: usize) -> [(&'static str, Vec<u8>); 3] {
+        let stderr = self.process.stderr.text();
+        let (_, link) = stderr.split_once("Watch it at http://").unwrap();
+        let (addr, token) = link.split_whitespace().next().unwrap().split_once("/#token=").unwrap();
+        let ask = |path: &str| {
+            let mut client = Client::connect(addr.parse().unwrap());
+            let fields = format!("Host: {addr}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+            let (head, body) = client.send(format!("GET {path} HTTP/1.1\r\n{fields}")).read_response();
+            assert_eq!(head.status(), 200, "{}", String::from_utf8_lossy(&body));
+            body
+        };
+        let rows = wait_for("the inspector to have all", DEADLINE, || {
+            let rows = ask("/api/rows");
+            let told: serde_json::Value = serde_json::from_slice(&rows).unwrap();
+            (told["rows"].as_array().unwrap().len() >= exchanges).then_some(rows)
+        });
+        // Few enough at once that none is left out.
+        let all = |what: &str| -> Vec<u8> {
+            let parts = (0..exchanges).step_by(50);
+            parts.flat_map(|first| ask(&format!("/api/{what}?in={}-{}", first + 1, first + 50))).collect()
+        };
+        [("the inspector's rows", rows), ("its records", all("records")), ("its entries", all("entries"))]
+    }
+
+    /// Ends it, and gives everything that it wrote, and that the inspector told of so many exchanges.
+    fn end(mut self, exchanges: usize) -> Vec<(&'static str, Vec<u8>)> {
+        let inspected = self.inspected(exchanges);
         self.process.signal("TERM");
         self.process.wait(DEADLINE);
         let record = fs::read(self.dir.path().join("record.jsonl")).unwrap();
-        [
+        let written = [
             ("stdout", self.process.stdout.whole(DEADLINE).into_bytes()),
             ("stderr", self.process.stderr.whole(DEADLINE).into_bytes()),
             ("the record", record),
-        ]
+        ];
+        written.into_iter().chain(inspected).collect()
     }
 }
 
@@ -649,7 +676,7 @@ fn nothing_is_told(format: &str) {
     stream.read_to_end(&mut reply).unwrap();
     assert!(reply.starts_with(b"HTTP/1.1 502"), "{}", reply.escape_ascii());
 
-    let outputs = tap.end();
+    let outputs = tap.end(all.len());
     let pieces = Pieces::of(&vault.secrets);
     let mut found: Vec<String> = outputs.iter().flat_map(|(name, text)| pieces.found_in(name, text)).collect();
     found.extend(pieces.found_in("the tap's own answer", &reply));
@@ -723,7 +750,7 @@ fn nothing_acts_on_the_terminal(format: &str) {
     let tap = Loud::start(port.addr(), format);
     let all = tricky();
     play(tap.addr, &backend, &all);
-    for (name, text) in tap.end() {
+    for (name, text) in tap.end(all.len()) {
         let text = String::from_utf8(text).unwrap_or_else(|_| panic!("{name} is no UTF-8"));
         for (at, char) in text.char_indices().filter(|(_, char)| *char != '\n') {
             let is_mark =

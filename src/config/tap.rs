@@ -1,6 +1,6 @@
 //! A tap as it was asked for: where it listens, where its connections go, and what becomes of Host.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::{ClientTls, ServerTls};
@@ -247,6 +247,34 @@ pub(super) fn check_apart(taps: &[TapConfig]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// No tap may lead to a listener of the program's own, by whatever address it is reached: who may use a tap would reach it.
+pub(crate) fn check_no_upstream<'t>(
+    taps: impl IntoIterator<Item = &'t TapConfig>,
+    own: &[(&str, Option<SocketAddr>)],
+) -> Result<(), Error> {
+    for tap in taps {
+        for (option, addr) in own.iter().filter_map(|(option, addr)| Some((option, (*addr)?))) {
+            let upstream = &tap.upstream;
+            let is_there = match upstream.host.parse::<IpAddr>() {
+                Ok(ip) if addr.ip().is_unspecified() => is_of_this_machine(ip),
+                Ok(ip) => ip == addr.ip() || ip.is_unspecified(),
+                Err(_) => false,
+            };
+            let is_local = upstream.is_loopback() && (addr.ip().is_loopback() || addr.ip().is_unspecified());
+            if upstream.port == addr.port() && (is_there || is_local) {
+                return Err(Error::usage(format!("the upstream of the tap {:?} would be {option}", tap.name))
+                    .advice(format!("give {option} another port")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this machine has that address, which it would not let be listened on otherwise.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 #[cfg(test)]

@@ -418,7 +418,7 @@ impl Record<'_> {
 
 /// The line with the characters that a terminal or a reader of lines could act on written as escapes. serde_json does so
 /// for those of ASCII alone, and has put nothing else than the text of strings outside of it.
-pub(super) fn escaped(line: Vec<u8>) -> Vec<u8> {
+pub(crate) fn escaped(line: Vec<u8>) -> Vec<u8> {
     if line.is_ascii() && memchr::memchr(0x7f, &line).is_none() {
         return line;
     }

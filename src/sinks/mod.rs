@@ -10,10 +10,12 @@ mod heads;
 pub mod metrics;
 pub mod output;
 pub mod probes;
+pub mod ring;
 pub mod shown;
 pub mod summary;
 mod wrap;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::View;
@@ -28,6 +30,7 @@ pub use heads::heads;
 use metrics::Counting;
 use output::Output;
 use probes::Probes;
+use ring::Ring;
 use shown::Shown;
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
@@ -48,6 +51,7 @@ pub struct Sinks {
     archive: Option<Output>,
     telemetry: Option<Output>,
     counting: Option<Counting>,
+    ring: Option<Arc<Ring>>,
     filter: Filter,
     probes: Probes,
     shows_heads: bool,
@@ -93,6 +97,7 @@ impl Sinks {
             archive: None,
             telemetry: None,
             counting: None,
+            ring: None,
             filter: Filter::default(),
             probes: Probes::default(),
             shows_heads: false,
@@ -147,10 +152,19 @@ impl Sinks {
             }
             self.summary.forget_names();
             self.stdout.flush();
+            if let Some(ring) = &self.ring {
+                ring.forget();
+            }
         }
         if let Some(counting) = &self.counting {
             counting.set_secrets_shown(are_shown);
         }
+    }
+
+    /// Keeps records for the inspector as well.
+    pub fn keeping(mut self, ring: Option<Arc<Ring>>) -> Self {
+        self.ring = ring;
+        self
     }
 
     /// Tells of a request that one tap saw or several. `told` says which of its exchanges were told before, alone.
@@ -169,14 +183,16 @@ impl Sinks {
             fresh().for_each(|(_, ((view, _), own))| counting.add(view, &own.findings));
         }
         let mut heads_shown = String::new();
-        let has_outputs = self.record.is_some() || self.archive.is_some() || self.telemetry.is_some();
-        let wants_record = has_outputs || matches!(self.log, Log::Json) || self.shows_heads;
-        if wants_record {
+        let has_files = self.record.is_some() || self.archive.is_some() || self.telemetry.is_some();
+        if has_files || self.ring.is_some() || matches!(self.log, Log::Json) || self.shows_heads {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
                 let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
                 for file in [&mut self.record, &mut self.archive, &mut self.telemetry].into_iter().flatten() {
                     file.put(&line);
+                }
+                if let Some(ring) = &self.ring {
+                    ring.put(&line);
                 }
                 if matches!(self.log, Log::Json) {
                     self.stdout.put(&line);
@@ -206,6 +222,9 @@ impl Sinks {
         for file in [&mut self.record, &mut self.archive, &mut self.telemetry].into_iter().flatten() {
             file.flush();
         }
+        if let Some(ring) = &self.ring {
+            ring.tell();
+        }
         if let Some(counting) = &self.counting {
             let files = [self.record.as_ref(), self.archive.as_ref()];
             let log = Some(&self.stdout).filter(|_| matches!(self.log, Log::Json));
@@ -218,6 +237,9 @@ impl Sinks {
         if let Log::Text(console) = &mut self.log {
             let text = console.unfold(true);
             self.stdout.put(text.as_bytes());
+        }
+        if let Some(ring) = &self.ring {
+            ring.end();
         }
         let lost_records = self.record.map_or(0, Output::finish);
         let lost_entries = self.archive.map_or(0, Output::finish);

@@ -8,12 +8,14 @@
 // A helper that fails is a test that fails, with the line to look at.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod browser;
 pub mod canaries;
 pub mod client;
 pub mod curl;
 pub mod frames;
 pub mod gateway;
 pub mod head;
+pub mod inspector;
 pub mod island;
 pub mod messages;
 pub mod ntlm;

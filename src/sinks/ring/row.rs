@@ -1,0 +1,136 @@
+//! The few things of a record that a list shows and filters by.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::exchange::record::escaped;
+use crate::exchange::record::read::ReadCredential;
+
+/// What is read of a record.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    time: Timestamp,
+    #[serde(default)]
+    tap: String,
+    #[serde(default)]
+    path_id: String,
+    #[serde(default)]
+    parent_id: Option<String>,
+    #[serde(default)]
+    client: ListedClient,
+    request: ListedRequest,
+    #[serde(default)]
+    response: Option<ListedResponse>,
+    #[serde(default)]
+    timing: ListedTimes,
+    #[serde(default)]
+    outcome: String,
+    #[serde(default)]
+    diagnosis: ListedDiagnosis,
+}
+
+#[derive(Deserialize, Default)]
+struct ListedClient {
+    #[serde(default)]
+    addr: String,
+}
+
+#[derive(Deserialize)]
+struct ListedRequest {
+    method: String,
+    target: String,
+    #[serde(default)]
+    credentials: Vec<ReadCredential>,
+}
+
+#[derive(Deserialize)]
+struct ListedResponse {
+    status: u16,
+}
+
+#[derive(Deserialize, Default)]
+struct ListedTimes {
+    #[serde(default)]
+    total_ms: f64,
+}
+
+#[derive(Deserialize, Default)]
+struct ListedDiagnosis {
+    #[serde(default)]
+    verdict: String,
+    #[serde(default)]
+    findings: Vec<ListedFinding>,
+}
+
+#[derive(Deserialize)]
+struct ListedFinding {
+    rule: String,
+    severity: String,
+    #[serde(default)]
+    at: String,
+}
+
+/// The row of a record, as a JSON array whose places `src/admin/page/store.js` names; `None` where it is no record.
+pub(super) fn row(number: u64, line: &[u8]) -> Option<Vec<u8>> {
+    let listed: Listed = serde_json::from_slice(line).ok()?;
+    let diagnosis = &listed.diagnosis;
+    let main = diagnosis.findings.iter().find(|finding| finding.rule == diagnosis.verdict);
+    let rules: Vec<&str> = diagnosis.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let client = listed.client.addr.rsplit_once(':').map_or(listed.client.addr.as_str(), |(addr, _)| addr);
+    let credentials: Vec<(String, &str)> = listed
+        .request
+        .credentials
+        .iter()
+        .filter(|offered| !offered.fingerprint.is_empty())
+        .map(|offered| (offered.label(), offered.fingerprint.as_str()))
+        .collect();
+    let row = json!([
+        number,
+        listed.id,
+        listed.path_id,
+        listed.parent_id,
+        listed.time.as_millisecond(),
+        listed.tap,
+        listed.request.method,
+        listed.request.target,
+        listed.response.as_ref().map_or(0, |response| response.status),
+        diagnosis.verdict,
+        main.map_or("", |main| main.severity.as_str()),
+        main.map_or("", |main| main.at.as_str()),
+        rules,
+        client.trim_matches(['[', ']']),
+        credentials,
+        listed.timing.total_ms,
+        listed.outcome,
+    ]);
+    Some(escaped(row.to_string().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_what_a_list_shows() {
+        let record = r#"{"schema":"authtap/1","id":"01A","time":"2026-11-24T12:00:00.120Z","tap":"edge","path_id":"01P",
+            "client":{"addr":"[::1]:4711","connection":3,"tls":null},"request":{"method":"GET","target":"/a",
+            "headers":[["A","b"]],"credentials":[{"in":"header","name":"authorization","scheme":"bearer",
+            "scheme_as_sent":"Bearer","fingerprint":"3fa9c1d2","length":20}]},"response":{"status":401,"headers":[]},
+            "timing":{"total_ms":1.5},"outcome":"complete","diagnosis":{"verdict":"token-expired","findings":[
+            {"rule":"token-expired","severity":"error","at":"client"},{"rule":"browser-popup","severity":"info"}]}}"#;
+        let row = String::from_utf8(row(7, record.as_bytes()).unwrap()).unwrap();
+        assert_eq!(
+            row,
+            r#"[7,"01A","01P",null,1795521600120,"edge","GET","/a",401,"token-expired","error","client",["token-expired","browser-popup"],"::1",[["Bearer token#3fa9","3fa9c1d2"]],1.5,"complete"]"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_has_no_row() {
+        for line in ["", "7", "{}", r#"{"id":"1","time":"x","request":{"method":"GET","target":"/"}}"#] {
+            assert!(row(1, line.as_bytes()).is_none(), "{line}");
+        }
+    }
+}
