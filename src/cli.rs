@@ -37,6 +37,7 @@ Examples:
   authtap https://api.example.com                 listen on 127.0.0.1:8080
   authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
   authtap edge@:8080=http://gateway:80 app@:9090=http://app:3000     a path: the gateway between two taps
+  authtap unix:/run/tap.sock=unix:/run/app.sock   sockets of the Unix domain, on either side
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
   authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
@@ -228,7 +229,12 @@ pub enum RulesFormat {
 /// How the proxy is run.
 #[derive(Args, Debug)]
 pub struct RunOptions {
-    /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT
+    /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT. Either may be a
+    /// socket, unix:/PATH
+    ///
+    /// A socket to listen on is made for its owner and group (mode 0660), and removed at the end. Whoever is to connect as another
+    /// user has to be in the group of the program, or of the folder where that has the set-group-id bit. One that an earlier
+    /// program left behind is replaced.
     #[arg(value_name = "TAP")]
     pub taps: Vec<String>,
 

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::tls;
 pub(crate) use given::without_query;
 pub use given::{GivenConfig, KeyPlace};
-pub use tap::{SetHost, TapConfig, Upstream, UpstreamScheme};
+pub use tap::{Listen, Place, SetHost, TapConfig, Upstream, UpstreamScheme};
 use tap::{TapArgument, check_apart, host_to_set};
 pub(crate) use tap::{check_tap, is_authority, parse_listen};
 
@@ -172,7 +172,7 @@ impl Config {
         // Files that were named are read even where no upstream needs them: a wrong path is a mistake all the same.
         let names_files = options.cacert.is_some() || options.cert.is_some();
         let client_tls = if needs_tls || names_files { Some(Arc::new(tls::towards_upstream(&options)?)) } else { None };
-        let names: Vec<String> = arguments.iter().map(|tap| tap.upstream.host.clone()).collect();
+        let names: Vec<String> = arguments.iter().filter_map(|tap| tap.upstream.host()).map(str::to_owned).collect();
         let server_tls = tls::towards_clients(&options, &names)?.map(Arc::new);
         let several = arguments.len() > 1;
         let mut taps = Vec::new();
@@ -181,7 +181,7 @@ impl Config {
             let name = name.unwrap_or_else(|| if several { format!("tap{}", number + 1) } else { "tap".to_owned() });
             taps.push(TapConfig {
                 name,
-                listen: listen.unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+                listen: listen.unwrap_or_else(|| Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))),
                 host: host_to_set(options.host.as_deref(), &upstream)?,
                 client_tls: client_tls.clone().filter(|_| upstream.scheme == UpstreamScheme::Https),
                 server_tls: server_tls.clone(),

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod dates;
+mod endpoint;
 pub mod given;
 pub mod har;
 pub mod location;
@@ -24,7 +25,6 @@ pub mod view;
 mod never_panics;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use ulid::Ulid;
 use crate::wire::{Lost, RawHead};
 
 pub use body::Body;
+pub use endpoint::Endpoint;
 pub use path::{OnPath, Position};
 pub use view::View;
 
@@ -89,7 +90,7 @@ pub struct Tap {
     /// Its name in the record.
     pub name: String,
     /// Where it listens.
-    pub listen: SocketAddr,
+    pub listen: Endpoint,
     /// Its upstream as a URL without user information.
     pub upstream_url: String,
     /// Its place among the taps of its process.
@@ -123,7 +124,7 @@ impl<T> Capture<T> {
 #[derive(Clone)]
 pub struct ClientSide {
     /// Its address.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// The number of its connection, counted over all taps of the process.
     pub connection: u64,
     /// How the connection was protected, if it was.
@@ -134,7 +135,7 @@ pub struct ClientSide {
 #[derive(Clone)]
 pub struct UpstreamSide {
     /// Its address, once it was resolved.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<Endpoint>,
     /// The number of the upstream connection, counted over all taps of the process.
     pub connection: Option<u64>,
     /// Whether an earlier exchange used the same connection.

@@ -1,13 +1,11 @@
 //! The client's side: its first bytes, TLS, and which protocol it speaks.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::server::Acceptor;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
@@ -17,11 +15,11 @@ use super::http2::{self, Backend};
 use super::observer::Observer;
 use super::recorder::Connection;
 use super::relay::Relay;
-use super::stream::Stream;
+use super::stream::{Socket, Stream};
 use super::upstream::{self, Connected};
 use super::{ListeningTap, reply};
 use crate::config::{ServerTls, UpstreamScheme};
-use crate::exchange::{ClientSide, Failure, Tls};
+use crate::exchange::{ClientSide, Endpoint, Failure, Tls};
 
 /// What an HTTP/2 connection begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -36,15 +34,14 @@ const HTTP1: &[u8] = b"http/1.1";
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Serves one client connection to its end.
-pub(super) async fn serve(tap: Arc<ListeningTap>, tcp: TcpStream, addr: SocketAddr, draining: watch::Receiver<bool>) {
-    // Small writes go out at once, as they came in.
-    let _ = tcp.set_nodelay(true);
+pub(super) async fn serve(tap: Arc<ListeningTap>, socket: Socket, addr: Endpoint, draining: watch::Receiver<bool>) {
+    socket.set_nodelay();
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let mut client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
-    let Some(first) = client.first_bytes(&tcp).await else { return };
+    let Some(first) = client.first_bytes(&socket).await else { return };
     // Finding out how to serve a client takes a large future for a moment. It is freed before the small one runs that may
     // last for hours.
-    if let Some(served) = client.meet(tcp, first).await {
+    if let Some(served) = client.meet(socket, first).await {
         served.await;
     }
 }
@@ -63,19 +60,19 @@ struct Client {
 
 impl Client {
     /// Not `async` itself, or whoever waits would have room for all of it.
-    fn meet(self, tcp: TcpStream, first: Vec<u8>) -> Meeting {
+    fn meet(self, socket: Socket, first: Vec<u8>) -> Meeting {
         match self.tap.server_tls.clone() {
-            None => Box::pin(self.meet_plain(tcp, first)),
-            Some(tls) => Box::pin(self.meet_tls(tcp, tls)),
+            None => Box::pin(self.meet_plain(socket, first)),
+            Some(tls) => Box::pin(self.meet_tls(socket, tls)),
         }
     }
 
-    async fn meet_plain(self, tcp: TcpStream, first: Vec<u8>) -> Option<Served> {
-        let stream = Stream::Plain(tcp);
+    async fn meet_plain(self, socket: Socket, first: Vec<u8>) -> Option<Served> {
+        let stream = Stream::Plain(socket);
         if first.starts_with(TLS_HANDSHAKE)
             && let Some(unsaid) = self.tap.wrong_protocol.may_say()
         {
-            let (tap, client) = (&self.tap.tap.name, self.side.addr);
+            let (tap, client) = (&self.tap.tap.name, &self.side.addr);
             tracing::warn!(%tap, %client, unsaid, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
         }
         if first.starts_with(PREFACE) {
@@ -109,9 +106,9 @@ impl Client {
         }
     }
 
-    async fn meet_tls(mut self, tcp: TcpStream, tls: Arc<ServerTls>) -> Option<Served> {
+    async fn meet_tls(mut self, socket: Socket, tls: Arc<ServerTls>) -> Option<Served> {
         let limit = self.tap.limits.handshake_timeout;
-        let hello = match timeout(limit, LazyConfigAcceptor::new(Acceptor::default(), tcp)).await {
+        let hello = match timeout(limit, LazyConfigAcceptor::new(Acceptor::default(), socket)).await {
             Ok(Ok(hello)) => hello,
             Ok(Err(error)) => return self.no_handshake(&error),
             Err(_) => return self.no_handshake(&io::ErrorKind::TimedOut.into()),
@@ -183,7 +180,7 @@ impl Client {
             _ => "",
         };
         if let Some(unsaid) = self.tap.no_handshake.may_say() {
-            let (tap, client) = (&self.tap.tap.name, self.side.addr);
+            let (tap, client) = (&self.tap.tap.name, &self.side.addr);
             tracing::warn!(%tap, %client, unsaid, "no TLS handshake with the client: {}{hint}", error.kind());
         }
         None
@@ -191,23 +188,21 @@ impl Client {
 
     /// The client's first bytes, for which it waits without holding a buffer: as many as it takes to know whether they are
     /// HTTP/2's. `None` when it leaves or the tap stops before. Of a client that is to speak TLS they are left where they are.
-    async fn first_bytes(&mut self, tcp: &TcpStream) -> Option<Vec<u8>> {
+    async fn first_bytes(&mut self, socket: &Socket) -> Option<Vec<u8>> {
         let is_tls = self.tap.server_tls.is_some();
         let mut first = Vec::new();
         let read = async {
             loop {
-                tcp.readable().await.ok()?;
-                let mut byte = [0];
+                if is_tls {
+                    return socket.is_sending().await.then_some(());
+                }
+                socket.readable().await.ok()?;
                 let mut buffer = Buffer::lend();
-                let result = if is_tls { tcp.peek(&mut byte).await } else { tcp.try_read(buffer.bytes()) };
-                let size = match result {
+                let size = match socket.try_read(buffer.bytes()) {
                     Ok(size) => size,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                     Err(_) => return None,
                 };
-                if is_tls {
-                    return (size > 0).then_some(());
-                }
                 first.extend_from_slice(buffer.bytes().get(..size)?);
                 let is_undecided = first.len() < PREFACE.len() && PREFACE.starts_with(&first);
                 match (size, is_undecided) {

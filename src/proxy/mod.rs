@@ -13,6 +13,7 @@ mod http1_pool;
 mod http2;
 mod http2_limits;
 mod hyper_error;
+mod listen;
 mod observer;
 mod passed;
 mod recorder;
@@ -25,21 +26,21 @@ mod test_connection;
 mod upstream;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 
 pub use crate::config::{Limits, TapConfig};
 use crate::config::{ServerTls, SetHost};
-use crate::exchange::{Edit, Failure, Position, Tap};
+use crate::exchange::{Edit, Endpoint, Failure, Position, Tap};
 use crate::queue::Outlet;
 use hop::Hop;
 pub use hop::Hops;
+use listen::Listening;
+pub use listen::{Listener, SocketFile, listen, listen_unix};
 use seldom::Seldom;
 use upstream::Target;
 
@@ -68,7 +69,7 @@ impl ListeningTap {
     /// process, and how they tell each other of requests, if they do.
     pub fn new(
         config: &TapConfig,
-        listen: SocketAddr,
+        listen: Endpoint,
         limits: Limits,
         outlet: Outlet,
         position: Position,
@@ -97,10 +98,13 @@ impl ListeningTap {
         &self.tap.name
     }
 
-    /// Where clients are to be pointed at.
+    /// Where clients are to be pointed at: a URL, or a socket as in `unix:/run/tap.sock`.
     pub fn url(&self) -> String {
         let scheme = if self.server_tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.tap.listen)
+        match &self.tap.listen {
+            Endpoint::Tcp(addr) => format!("{scheme}://{addr}"),
+            socket => socket.to_string(),
+        }
     }
 
     /// Where its connections go.
@@ -124,29 +128,6 @@ fn host_edit(host: &SetHost, from: String) -> Edit {
     Edit { what: "host", from: from.into(), to: host.to.clone().into(), why: host.why }
 }
 
-/// Listeners of one address, one for each of `threads`.
-///
-/// # Errors
-/// What the operating system says when the address can't be listened on.
-pub fn listen(addr: SocketAddr, threads: usize) -> io::Result<(SocketAddr, Vec<StdListener>)> {
-    // A port that is shared by choice can't be told from one that is taken, so it is tried without sharing first.
-    let probe = bind(addr, false)?;
-    let addr = probe.local_addr()?;
-    drop(probe);
-    let listeners = (0..threads).map(|_| bind(addr, true)).collect::<io::Result<_>>()?;
-    Ok((addr, listeners))
-}
-
-fn bind(addr: SocketAddr, shared: bool) -> io::Result<StdListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(1024)?;
-    Ok(socket.into())
-}
-
 /// The threads that serve, and the way to stop them.
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
@@ -160,11 +141,11 @@ impl Workers {
     ///
     /// # Errors
     /// What the operating system says when a thread can't be started.
-    pub fn start(taps: Vec<(Arc<ListeningTap>, Vec<StdListener>)>) -> io::Result<Self> {
+    pub fn start(taps: Vec<(Arc<ListeningTap>, Vec<Listener>)>) -> io::Result<Self> {
         let (draining, _) = watch::channel(false);
         let (stop, _) = watch::channel(false);
         let threads_wanted = taps.iter().map(|(_, listeners)| listeners.len()).max().unwrap_or_default();
-        let mut shares: Vec<Vec<(Arc<ListeningTap>, StdListener)>> = (0..threads_wanted).map(|_| Vec::new()).collect();
+        let mut shares: Vec<Vec<(Arc<ListeningTap>, Listener)>> = (0..threads_wanted).map(|_| Vec::new()).collect();
         let mut kept = Vec::new();
         for (tap, listeners) in taps {
             for (share, listener) in shares.iter_mut().zip(listeners) {
@@ -207,12 +188,12 @@ impl Workers {
 
 /// One thread's work: its listeners, until it is stopped. Connections that still run then are dropped with the runtime.
 async fn work(
-    share: Vec<(Arc<ListeningTap>, StdListener)>,
+    share: Vec<(Arc<ListeningTap>, Listener)>,
     draining: watch::Receiver<bool>,
     mut stop: watch::Receiver<bool>,
 ) {
     for (tap, listener) in share {
-        match TcpListener::from_std(listener) {
+        match Listening::new(listener) {
             Ok(listener) => drop(tokio::spawn(accept(tap, listener, draining.clone()))),
             Err(error) => tracing::error!(tap = %tap.tap.name, "cannot serve the listener: {error}"),
         }
@@ -221,7 +202,7 @@ async fn work(
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(tap: Arc<ListeningTap>, listener: TcpListener, mut draining: watch::Receiver<bool>) {
+async fn accept(tap: Arc<ListeningTap>, listener: Listening, mut draining: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

@@ -1,20 +1,21 @@
 //! A connection of either side, plain or within TLS, as one type.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 
 /// A connection to a client or to an upstream.
 pub(super) enum Stream {
     /// Without TLS.
-    Plain(TcpStream),
+    Plain(Socket),
     /// From a client, within TLS.
-    Accepted(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Accepted(Box<tokio_rustls::server::TlsStream<Socket>>),
     /// To an upstream, within TLS.
-    Connected(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Connected(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
 
 impl Stream {
@@ -25,11 +26,14 @@ impl Stream {
 
     /// Makes the connection end with a reset when it is dropped, as the other side's did.
     pub(super) fn reset_on_drop(&self) {
-        // Where the option can't be set the connection ends with a FIN, which is the best that is left.
-        let _ = socket2::SockRef::from(self.tcp()).set_linger(Some(std::time::Duration::ZERO));
+        // Where the option can't be set the connection ends with a FIN, which is the best that is left. A socket of the Unix
+        // domain knows no resets, but for what it tells of bytes that were not read.
+        if let Socket::Tcp(stream) = self.socket() {
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
     }
 
-    fn tcp(&self) -> &TcpStream {
+    fn socket(&self) -> &Socket {
         match self {
             Self::Plain(stream) => stream,
             Self::Accepted(stream) => stream.get_ref().0,
@@ -70,6 +74,83 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Accepted(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             Self::Connected(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        }
+    }
+}
+
+/// What bytes go through, below TLS.
+pub(super) enum Socket {
+    /// A connection of the network.
+    Tcp(TcpStream),
+    /// One within this machine.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Has small writes go out at once, as they came in.
+    pub(super) fn set_nodelay(&self) {
+        if let Self::Tcp(stream) = self {
+            // Without it they come a little later.
+            let _ = stream.set_nodelay(true);
+        }
+    }
+
+    /// Waits until there is something to read, or the other side has left.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// Waits for the first byte, and leaves it where it is. False where the other side leaves without one.
+    pub(super) async fn is_sending(&self) -> bool {
+        let peeked = match self {
+            Self::Tcp(stream) => stream.peek(&mut [0]).await,
+            Self::Unix(stream) => {
+                let peek = || socket2::SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+                stream.async_io(Interest::READABLE, peek).await
+            }
+        };
+        peeked.is_ok_and(|size| size > 0)
+    }
+
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(buffer),
+            Self::Unix(stream) => stream.try_read(buffer),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

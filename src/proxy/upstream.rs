@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,14 +10,14 @@ use std::time::{Duration, Instant};
 use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Limits;
-use super::stream::Stream;
-use crate::config::{ClientTls, Upstream};
-use crate::exchange::{Failure, Step, Tls, UpstreamSide};
+use super::stream::{Socket, Stream};
+use crate::config::{ClientTls, Place, Upstream};
+use crate::exchange::{Endpoint, Failure, Step, Tls, UpstreamSide};
 
 /// Where a tap's upstream connections go.
 pub(super) struct Target {
@@ -39,7 +40,7 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 /// Makes a connection and, for an `https` upstream, the TLS handshake with `offer` as ALPN.
 pub(super) async fn connect(target: &Target, offer: &[Vec<u8>], limits: &Limits) -> Result<Connected, Failure> {
     let began = Instant::now();
-    let (tcp, addr) = connect_tcp(&target.upstream, limits).await?;
+    let (socket, addr) = connect_socket(&target.upstream, limits).await?;
     let mut side = UpstreamSide {
         addr: Some(addr),
         connection: Some(CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1),
@@ -47,13 +48,14 @@ pub(super) async fn connect(target: &Target, offer: &[Vec<u8>], limits: &Limits)
         tls: None,
     };
     let Some(tls) = &target.tls else {
-        return Ok(Connected { stream: Stream::Plain(tcp), side, alpn: None, took: began.elapsed() });
+        return Ok(Connected { stream: Stream::Plain(socket), side, alpn: None, took: began.elapsed() });
     };
-    let name = ServerName::try_from(target.upstream.host.clone())
+    let host = target.upstream.host().unwrap_or_default();
+    let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Failure { step: Step::Tls, reason: "the upstream's host is no name for a certificate".into() })?;
     let mut config = rustls::ClientConfig::clone(&tls.config);
     config.alpn_protocols = offer.to_vec();
-    let handshake = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, socket);
     let stream = match timeout(limits.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Failure { step: Step::Tls, reason: tls_reason(&error) }),
@@ -64,41 +66,62 @@ pub(super) async fn connect(target: &Target, offer: &[Vec<u8>], limits: &Limits)
     side.tls = Some(Arc::new(Tls {
         version: version_name(session.protocol_version()),
         alpn: alpn.as_deref().map(|name| String::from_utf8_lossy(name).into_owned()),
-        server_name: Some(target.upstream.host.clone()),
+        server_name: Some(host.to_owned()),
         peer_certificate: true,
         verified: tls.verifies,
     }));
     Ok(Connected { stream: Stream::Connected(Box::new(stream)), side, alpn, took: began.elapsed() })
 }
 
-async fn connect_tcp(upstream: &Upstream, limits: &Limits) -> Result<(TcpStream, SocketAddr), Failure> {
-    let addresses = resolve(upstream, limits).await?;
+async fn connect_socket(upstream: &Upstream, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let (host, port) = match &upstream.place {
+        Place::Host { host, port } => (host.as_str(), *port),
+        Place::Unix(path) => return connect_unix(path, limits).await,
+    };
+    let addresses = resolve(host, port, limits).await?;
     let connect = async {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for addr in addresses {
             match TcpStream::connect(addr).await {
-                Ok(stream) => return Ok((stream, addr)),
+                Ok(stream) => return Ok((Socket::Tcp(stream), addr.into())),
                 Err(error) => last = error,
             }
         }
         Err(Failure { step: Step::Connect, reason: connect_reason(&last) })
     };
-    let (stream, addr) = timeout(limits.connect_timeout, connect).await.unwrap_or_else(|_| {
-        let reason = format!("no connection within {:?}", limits.connect_timeout);
-        Err(Failure { step: Step::ConnectTimeout, reason })
-    })?;
-    // Small writes go out at once, as they came in.
-    let _ = stream.set_nodelay(true);
-    Ok((stream, addr))
+    let (socket, addr) = timeout(limits.connect_timeout, connect).await.unwrap_or_else(|_| Err(too_late(limits)))?;
+    socket.set_nodelay();
+    Ok((socket, addr))
 }
 
-async fn resolve(upstream: &Upstream, limits: &Limits) -> Result<Vec<SocketAddr>, Failure> {
-    let host = upstream.host.as_str();
+fn too_late(limits: &Limits) -> Failure {
+    Failure { step: Step::ConnectTimeout, reason: format!("no connection within {:?}", limits.connect_timeout) }
+}
+
+async fn connect_unix(path: &Path, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let failed = |error: io::Error| {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+            io::ErrorKind::PermissionDenied => "the tap may not write to the socket".to_owned(),
+            // A server whose queue is full has sockets say so, where a port would let clients wait.
+            io::ErrorKind::WouldBlock => "the server accepts no more connections".to_owned(),
+            _ => connect_reason(&error),
+        };
+        Failure { step: Step::Connect, reason }
+    };
+    match timeout(limits.connect_timeout, UnixStream::connect(path)).await {
+        Ok(Ok(stream)) => Ok((Socket::Unix(stream), Endpoint::Unix(Arc::from(path)))),
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(too_late(limits)),
+    }
+}
+
+async fn resolve(host: &str, port: u16, limits: &Limits) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, upstream.port)]);
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let failed = |reason: String| Failure { step: Step::Dns, reason: format!("{host}: {reason}") };
-    match timeout(limits.connect_timeout, tokio::net::lookup_host((host, upstream.port))).await {
+    match timeout(limits.connect_timeout, tokio::net::lookup_host((host, port))).await {
         Ok(Ok(found)) => {
             let found: Vec<_> = found.collect();
             if found.is_empty() { Err(failed("the name has no address".into())) } else { Ok(found) }
@@ -115,7 +138,7 @@ async fn resolve(upstream: &Upstream, limits: &Limits) -> Result<Vec<SocketAddr>
 pub(super) async fn speaks_http2(target: &Target, limits: &Limits) -> Result<bool, Failure> {
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     const SETTINGS: u8 = 4;
-    let (mut stream, _) = connect_tcp(&target.upstream, limits).await?;
+    let (mut stream, _) = connect_socket(&target.upstream, limits).await?;
     let ask = async {
         stream.write_all(PREFACE_AND_SETTINGS).await?;
         let mut frame = [0; 9];

@@ -8,7 +8,7 @@ use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
 use crate::exchange::signed::signed;
 use crate::exchange::view::{Offered, View};
-use crate::exchange::{self, Outcome, Timing};
+use crate::exchange::{self, Endpoint, Outcome, Timing};
 use crate::wire::{Field, HeadDefectKind, RawHead};
 
 impl<'a> Record<'a> {
@@ -37,7 +37,7 @@ impl<'a> Record<'a> {
             },
             upstream: Upstream {
                 url: &exchange.tap.upstream_url,
-                addr: exchange.upstream.addr.map(|addr| addr.to_string()),
+                addr: exchange.upstream.addr.as_ref().map(Endpoint::to_string),
                 connection: exchange.upstream.connection,
                 reused: exchange.upstream.reused,
                 tls: exchange.upstream.tls.as_deref().map(tls),

@@ -27,6 +27,7 @@ pub static RULE: Rule = Rule {
         Example::fires("the gateway before says that it was http", FORWARDED),
         Example::quiet("TLS ends before the tap", TERMINATED),
         Example::quiet("on the same machine", LOOPBACK),
+        Example::quiet("by a socket of the same machine", SOCKET),
     ],
     check: Check::Exchange(check),
 };
@@ -61,9 +62,16 @@ const LOOPBACK: &str = r#"> GET /orders HTTP/1.1
 < HTTP/1.1 200 OK
 "#;
 
+const SOCKET: &str = r#"* client unix
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Basic {basic anna:correct horse}
+< HTTP/1.1 200 OK
+"#;
+
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     let client = &view.exchange().client;
-    if client.tls.is_some() || client.addr.ip().to_canonical().is_loopback() {
+    if client.tls.is_some() || client.addr.is_local() {
         return Vec::new();
     }
     let Some(offered) = view.offered().iter().find(|offered| is_worth_stealing(offered)) else { return Vec::new() };
@@ -75,7 +83,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
             let found = with_named(with_credentials(found, view, offered), view, Message::Request, "x-forwarded-proto");
             vec![with_named(found, view, Message::Request, "forwarded")]
         }
-        Leg::Direct if is_public(client.addr.ip()) => {
+        Leg::Direct if client.addr.ip().is_some_and(is_public) => {
             let summary = "the client sent its credentials over http, readable on the way";
             let found = RULE.found(Certainty::Certain, summary).at(At::Client).header(name);
             vec![with_credentials(found, view, offered).because("client: a public address, and no TLS")]
