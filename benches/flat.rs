@@ -106,7 +106,7 @@ fn exchange(number: u64, tap: &Arc<Tap>) -> Box<Exchange> {
         time: Timestamp::from_millisecond(1_790_000_000_000 + number as i64 / 10).expect("a time"),
         tap: tap.clone(),
         path: OnPath::first(id),
-        client: ClientSide { addr: addr.into(), connection: number / 16, tls: None },
+        client: ClientSide { addr: addr.into(), announced: None, connection: number / 16, tls: None },
         upstream: UpstreamSide { addr: None, connection: Some(number / 16), reused: true, tls: None },
         request: Request {
             head: RawHead::from_fields(&start, request_fields.into_iter()),

@@ -253,6 +253,20 @@ pub struct RunOptions {
     #[arg(long, value_name = "keep|upstream|NAME", value_parser = host_choice, help_heading = "Traffic")]
     pub host: Option<String>,
 
+    /// Expect a PROXY protocol header, of version 1 or 2, before each client connection, and take the client's address from it
+    ///
+    /// It holds for all taps, and comes before TLS. A connection without one is closed, since who may leave it out could be
+    /// taken for somebody else. Whoever can connect can claim any address: let nobody but the load balancer do so.
+    #[arg(long, help_heading = "Traffic", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub proxy_protocol_in: Switch,
+
+    /// Put a PROXY protocol header of this version, with the client's address, before each upstream connection
+    ///
+    /// It comes before TLS. One that came in with the same version is passed on as it is.
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "Traffic")]
+    pub proxy_protocol_out: Option<ProxyProtocol>,
+
     /// Threads that relay [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Traffic")]
     pub threads: Option<usize>,
@@ -428,6 +442,15 @@ pub enum Peers {
     Behind,
     /// On both sides
     Both,
+}
+
+/// The versions of the PROXY protocol.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text
+    V1,
+    /// Binary
+    V2,
 }
 
 /// What stdout gets.

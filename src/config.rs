@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+pub use crate::cli::ProxyProtocol;
 use crate::cli::{FailOn, LogFormat, Peers, RunOptions};
 use crate::error::Error;
 use crate::tls;
@@ -185,6 +186,8 @@ impl Config {
                 host: host_to_set(options.host.as_deref(), &upstream)?,
                 client_tls: client_tls.clone().filter(|_| upstream.scheme == UpstreamScheme::Https),
                 server_tls: server_tls.clone(),
+                proxy_protocol_in: options.proxy_protocol_in.is_on(),
+                proxy_protocol_out: options.proxy_protocol_out,
                 upstream,
             });
         }

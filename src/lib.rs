@@ -19,7 +19,7 @@
 //! | module | may use | must not use |
 //! | --- | --- | --- |
 //! | `auth` | std, bytes | anything of ours, hyper, tokio |
-//! | `wire` | std, bytes, httparse | auth, exchange, hyper, tokio |
+//! | `wire` | std, bytes, httparse, proxy-header | auth, exchange, hyper, tokio |
 //! | `exchange` | wire, auth | hops, rules, proxy, hyper, tokio |
 //! | `hops` | exchange, wire, auth | proxy, sinks, rules, hyper, tokio |
 //! | `queue` | exchange | everything else of ours |

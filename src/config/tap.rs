@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{ClientTls, ServerTls};
+use crate::cli::ProxyProtocol;
 use crate::error::Error;
 
 /// One tap.
@@ -22,6 +23,10 @@ pub struct TapConfig {
     pub client_tls: Option<Arc<ClientTls>>,
     /// TLS towards clients.
     pub server_tls: Option<Arc<ServerTls>>,
+    /// Whether client connections begin with a PROXY protocol header.
+    pub proxy_protocol_in: bool,
+    /// Which version of it upstream connections begin with.
+    pub proxy_protocol_out: Option<ProxyProtocol>,
 }
 
 /// What Host fields are set to.

@@ -236,6 +236,8 @@ fn tap_before(
         host: None,
         client_tls: None,
         server_tls: None,
+        proxy_protocol_in: false,
+        proxy_protocol_out: None,
     };
     let limits = Limits {
         head: 64 * 1024,

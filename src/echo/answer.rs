@@ -105,7 +105,7 @@ impl Page {
             time: Timestamp::now(),
             tap: self.tap.clone(),
             path: OnPath::first(id),
-            client: ClientSide { addr: client.into(), connection: 0, tls: None },
+            client: ClientSide { addr: client.into(), announced: None, connection: 0, tls: None },
             upstream: UpstreamSide { addr: None, connection: None, reused: false, tls: None },
             request: Request {
                 version: Version::of_token(arrived.head.request_line().version),

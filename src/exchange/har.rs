@@ -288,6 +288,7 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
         path: OnPath::first(id),
         client: ClientSide {
             addr: SocketAddr::from((addr, 0)).into(),
+            announced: None,
             connection,
             tls: url.is_tls.then(|| Arc::new(tls())),
         },

@@ -125,10 +125,23 @@ impl<T> Capture<T> {
 pub struct ClientSide {
     /// Its address.
     pub addr: Endpoint,
+    /// Who said that this is its address, where that is not who the connection is with.
+    pub announced: Option<Arc<Announced>>,
     /// The number of its connection, counted over all taps of the process.
     pub connection: u64,
     /// How the connection was protected, if it was.
     pub tls: Option<Arc<Tls>>,
+}
+
+/// That a client's address is known by a PROXY protocol header alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// `v1` or `v2`.
+    pub version: &'static str,
+    /// Who sent it.
+    pub by: Endpoint,
+    /// Whether the client spoke TLS with the sender, where the sender says so.
+    pub tls: Option<bool>,
 }
 
 /// The upstream's end of an exchange.

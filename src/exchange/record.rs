@@ -75,8 +75,23 @@ pub struct Client<'a> {
     pub addr: String,
     /// The number of its connection.
     pub connection: u64,
+    /// The PROXY protocol header by which the address is known, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// What was agreed on in TLS; null without it.
     pub tls: Option<Tls<'a>>,
+}
+
+/// A header that said whose a connection is.
+#[derive(Serialize)]
+pub struct ProxyProtocol {
+    /// `v1` or `v2`.
+    pub version: &'static str,
+    /// The address of who sent it.
+    pub from: String,
+    /// Whether the client spoke TLS with who sent it, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_tls: Option<bool>,
 }
 
 /// The upstream's end of an exchange.

@@ -20,6 +20,7 @@
 //! | `* later 3s` | so long after the one before |
 //! | `* client addr 10.0.0.7` | the client's address; on loopback if nothing is said |
 //! | `* client unix` | it came by a socket of the Unix domain |
+//! | `* client announced` | its address was told by a PROXY protocol header; `tls` or `plain` behind it: which also told how it spoke with its sender |
 //! | `* client tls` | the client's connection is TLS; `* client tls certificate`: with a certificate of its own |
 //! | `* client plain` | it is not, which is so from the start |
 //! | `* upstream URL` | the tap's upstream |
@@ -51,8 +52,8 @@ use ulid::Ulid;
 use super::body::kept_of_answer;
 use super::given::{Given, GivenKeys};
 use super::{
-    Capture, ClientSide, Direction, Edit, Endpoint, Exchange, Failure, OnPath, Outcome, Position, Request, Response,
-    Step, Tap, Timing, Tls, Unfollowed, UpstreamSide, Version,
+    Announced, Capture, ClientSide, Direction, Edit, Endpoint, Exchange, Failure, OnPath, Outcome, Position, Request,
+    Response, Step, Tap, Timing, Tls, Unfollowed, UpstreamSide, Version,
 };
 use crate::auth::KeySet;
 use crate::wire::framer::Answers;
@@ -147,7 +148,7 @@ impl Reader {
         // 2026-11-24T12:00:00Z.
         let time = Timestamp::from_second(1_795_521_600).unwrap_or(Timestamp::UNIX_EPOCH);
         let addr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), FIRST_PORT).into();
-        let client = ClientSide { addr, connection: 1, tls: None };
+        let client = ClientSide { addr, announced: None, connection: 1, tls: None };
         // Connections are numbered over all taps.
         let taps = taps.into_iter().zip((1..).step_by(1000));
         let taps: Vec<_> = taps.map(|(name, connection)| (name, ClientSide { connection, ..client.clone() })).collect();
@@ -202,6 +203,11 @@ impl Reader {
             ("later", _) => {
                 let by = seconds(rest).ok_or_else(|| format!("`{rest}` is not a duration such as 3s, 5m or 2h"))?;
                 self.advance(by);
+            }
+            ("client", "announced" | "announced tls" | "announced plain") => {
+                let by = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 1).into(), FIRST_PORT).into();
+                let tls = rest.strip_prefix("announced ").map(|word| word == "tls");
+                self.client.announced = Some(Arc::new(Announced { version: "v2", by, tls }));
             }
             ("client", "tls") => self.client.tls = Some(Arc::new(tls(false))),
             ("client", "tls certificate") => self.client.tls = Some(Arc::new(tls(true))),

@@ -16,10 +16,11 @@ use super::observer::Observer;
 use super::recorder::Connection;
 use super::relay::Relay;
 use super::stream::{Socket, Stream};
-use super::upstream::{self, Connected};
-use super::{ListeningTap, reply};
+use super::upstream::{self, Connected, Errand};
+use super::{ListeningTap, introduction, reply};
 use crate::config::{ServerTls, UpstreamScheme};
 use crate::exchange::{ClientSide, Endpoint, Failure, Tls};
+use crate::wire::proxy_header;
 
 /// What an HTTP/2 connection begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,7 +38,15 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 pub(super) async fn serve(tap: Arc<ListeningTap>, socket: Socket, addr: Endpoint, draining: watch::Receiver<bool>) {
     socket.set_nodelay();
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
-    let mut client = Client { tap, side: ClientSide { addr, connection: number, tls: None }, draining };
+    let mut side = ClientSide { addr, announced: None, connection: number, tls: None };
+    let mut errand = Errand { target: tap.target.clone(), header: None };
+    if tap.proxy_protocol_in || tap.target.proxy_protocol.is_some() {
+        // What is rare takes its room for a moment alone.
+        let introduce = Box::pin(introduction::introduce(&tap, &socket, side, draining.clone()));
+        let Some(introduced) = introduce.await else { return };
+        (side, errand.header) = introduced;
+    }
+    let mut client = Client { tap, errand, side, draining };
     let Some(first) = client.first_bytes(&socket).await else { return };
     // Finding out how to serve a client takes a large future for a moment. It is freed before the small one runs that may
     // last for hours.
@@ -54,6 +63,7 @@ type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Client {
     tap: Arc<ListeningTap>,
+    errand: Errand,
     side: ClientSide,
     draining: watch::Receiver<bool>,
 }
@@ -75,31 +85,38 @@ impl Client {
             let (tap, client) = (&self.tap.tap.name, &self.side.addr);
             tracing::warn!(%tap, %client, unsaid, "the client speaks https:// to this http:// port; --tls makes it an https:// one");
         }
+        if proxy_header::is_begun(&first)
+            && !self.tap.proxy_protocol_in
+            && let Some(unsaid) = self.tap.wrong_protocol.may_say()
+        {
+            let (tap, client) = (&self.tap.tap.name, &self.side.addr);
+            tracing::warn!(%tap, %client, unsaid, "the client begins with a PROXY protocol header, which goes on as it is; --proxy-protocol-in reads it");
+        }
         if first.starts_with(PREFACE) {
             let backend = self.http2_backend().await;
             return Some(self.http2(stream, first, backend));
         }
         let offer: &[Vec<u8>] = &[HTTP1.to_vec()];
-        let connected = upstream::connect(&self.tap.target, offer, &self.tap.limits).await;
+        let connected = upstream::connect(&self.errand, offer, &self.tap.limits).await;
         Some(self.relay(stream, first, connected))
     }
 
     /// The upstream of a client that speaks HTTP/2 without TLS, and so knows its server to do the same.
     async fn http2_backend(&self) -> Backend {
-        let (target, limits) = (&self.tap.target, &self.tap.limits);
+        let (target, limits) = (&self.errand.target, &self.tap.limits);
         let speaks_http2 = match target.upstream.scheme {
             UpstreamScheme::Http => self.tap.speaks_http2().await,
             UpstreamScheme::H2c | UpstreamScheme::Https => Ok(true),
         };
         match speaks_http2 {
             Ok(true) => {}
-            Ok(false) => return Backend::http1(self.tap.clone()),
+            Ok(false) => return Backend::http1(self.tap.clone(), self.errand.clone()),
             Err(failure) => return Backend::Failed(failure),
         }
         let offer = [HTTP2.to_vec(), HTTP1.to_vec()];
-        match upstream::connect(target, &offer, limits).await {
+        match upstream::connect(&self.errand, &offer, limits).await {
             Ok(connected) if target.tls.is_some() && connected.alpn.as_deref() != Some(HTTP2) => {
-                Backend::http1(self.tap.clone())
+                Backend::http1(self.tap.clone(), self.errand.clone())
             }
             Ok(connected) => Backend::http2(connected).await,
             Err(failure) => Backend::Failed(failure),
@@ -141,7 +158,7 @@ impl Client {
 
     /// Which protocol the client gets, and the upstream connection that decided it.
     async fn negotiate(&self, offer: &[Vec<u8>]) -> (Option<Vec<u8>>, Chosen) {
-        let (target, limits) = (&self.tap.target, &self.tap.limits);
+        let (target, limits) = (&self.errand.target, &self.tap.limits);
         let offers = |protocol: &[u8]| offer.iter().any(|offered| offered == protocol);
         let http1 = || offers(HTTP1).then(|| HTTP1.to_vec());
         if target.tls.is_none() {
@@ -151,19 +168,19 @@ impl Client {
                     (Some(HTTP2.to_vec()), Chosen::Http2(self.http2_backend().await))
                 }
                 _ if http2_only => (Some(HTTP2.to_vec()), Chosen::Http2(self.http2_backend().await)),
-                _ => (http1(), Chosen::relay(upstream::connect(target, &[], limits).await)),
+                _ => (http1(), Chosen::relay(upstream::connect(&self.errand, &[], limits).await)),
             };
         }
-        match upstream::connect(target, offer, limits).await {
+        match upstream::connect(&self.errand, offer, limits).await {
             Ok(connected) if connected.alpn.as_deref() == Some(HTTP2) => {
                 (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http2(connected).await))
             }
             Ok(connected) if connected.alpn.is_none() && offers(HTTP2) && !offers(HTTP1) => {
-                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http1(self.tap.clone())))
+                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http1(self.tap.clone(), self.errand.clone())))
             }
             Ok(connected) => (connected.alpn.clone(), Chosen::relay(Ok(connected))),
             Err(failure) if upstream::refused_protocols(&failure) && offers(HTTP2) => {
-                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http1(self.tap.clone())))
+                (Some(HTTP2.to_vec()), Chosen::Http2(Backend::http1(self.tap.clone(), self.errand.clone())))
             }
             Err(failure) if offers(HTTP2) && !offers(HTTP1) => {
                 (Some(HTTP2.to_vec()), Chosen::Http2(Backend::Failed(failure)))
@@ -193,16 +210,17 @@ impl Client {
         let mut first = Vec::new();
         let read = async {
             loop {
-                if is_tls {
-                    return socket.is_sending().await.then_some(());
-                }
                 socket.readable().await.ok()?;
                 let mut buffer = Buffer::lend();
-                let size = match socket.try_read(buffer.bytes()) {
+                let result = if is_tls { socket.try_peek(&mut [0]) } else { socket.try_read(buffer.bytes()) };
+                let size = match result {
                     Ok(size) => size,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                     Err(_) => return None,
                 };
+                if is_tls {
+                    return (size > 0).then_some(());
+                }
                 first.extend_from_slice(buffer.bytes().get(..size)?);
                 let is_undecided = first.len() < PREFACE.len() && PREFACE.starts_with(&first);
                 match (size, is_undecided) {

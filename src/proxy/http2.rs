@@ -26,7 +26,7 @@ use super::passed::{Passed, PassedBody, Shared, fields};
 use super::recorder::{Began, Connection, Recording};
 use super::reply::Reply;
 use super::stream::{Rewound, Stream};
-use super::upstream::Connected;
+use super::upstream::{Connected, Errand};
 use super::{ListeningTap, host_edit};
 use crate::exchange::{self, Failure, Outcome, Step, UpstreamSide, Version};
 use crate::panics;
@@ -67,8 +67,8 @@ impl Backend {
     }
 
     /// HTTP/1, since the upstream has nothing else.
-    pub(super) fn http1(tap: Arc<ListeningTap>) -> Self {
-        Backend::Http1(Arc::new(Http1Pool::new(tap)))
+    pub(super) fn http1(tap: Arc<ListeningTap>, errand: Errand) -> Self {
+        Backend::Http1(Arc::new(Http1Pool::new(tap, errand)))
     }
 }
 

@@ -13,6 +13,7 @@ mod http1_pool;
 mod http2;
 mod http2_limits;
 mod hyper_error;
+mod introduction;
 mod listen;
 mod observer;
 mod passed;
@@ -34,9 +35,10 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
 
 pub use crate::config::{Limits, TapConfig};
-use crate::config::{ServerTls, SetHost};
+use crate::config::{ProxyProtocol, ServerTls, SetHost};
 use crate::exchange::{Edit, Endpoint, Failure, Position, Tap};
 use crate::queue::Outlet;
+use crate::wire::proxy_header::ProxyVersion;
 use hop::Hop;
 pub use hop::Hops;
 use listen::Listening;
@@ -50,7 +52,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A tap that is served.
 pub struct ListeningTap {
     tap: Arc<Tap>,
-    target: Target,
+    target: Arc<Target>,
+    proxy_protocol_in: bool,
     host: Option<Arc<SetHost>>,
     server_tls: Option<Arc<ServerTls>>,
     limits: Limits,
@@ -60,6 +63,7 @@ pub struct ListeningTap {
     speaks_http2: OnceCell<bool>,
     turned_away: Seldom,
     no_handshake: Seldom,
+    no_header: Seldom,
     wrong_protocol: Seldom,
     not_accepted: Seldom,
 }
@@ -79,7 +83,15 @@ impl ListeningTap {
         ListeningTap {
             hop: hops.map(|hops| Arc::new(Hop::new(hops, tap.name.clone(), position))),
             tap: Arc::new(tap),
-            target: Target { upstream: config.upstream.clone(), tls: config.client_tls.clone() },
+            target: Arc::new(Target {
+                upstream: config.upstream.clone(),
+                tls: config.client_tls.clone(),
+                proxy_protocol: config.proxy_protocol_out.map(|version| match version {
+                    ProxyProtocol::V1 => ProxyVersion::V1,
+                    ProxyProtocol::V2 => ProxyVersion::V2,
+                }),
+            }),
+            proxy_protocol_in: config.proxy_protocol_in,
             host: config.host.clone().map(Arc::new),
             server_tls: config.server_tls.clone(),
             limits,
@@ -88,6 +100,7 @@ impl ListeningTap {
             speaks_http2: OnceCell::new(),
             turned_away: Seldom::default(),
             no_handshake: Seldom::default(),
+            no_header: Seldom::default(),
             wrong_protocol: Seldom::default(),
             not_accepted: Seldom::default(),
         }

@@ -1,10 +1,12 @@
 //! A connection of either side, plain or within TLS, as one type.
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -103,16 +105,20 @@ impl Socket {
         }
     }
 
-    /// Waits for the first byte, and leaves it where it is. False where the other side leaves without one.
-    pub(super) async fn is_sending(&self) -> bool {
-        let peeked = match self {
-            Self::Tcp(stream) => stream.peek(&mut [0]).await,
-            Self::Unix(stream) => {
-                let peek = || socket2::SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
-                stream.async_io(Interest::READABLE, peek).await
-            }
-        };
-        peeked.is_ok_and(|size| size > 0)
+    /// What there is to read, which is left where it is; nothing where the other side has left.
+    pub(super) fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream, buffer)),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream, buffer)),
+        }
+    }
+
+    /// The address of this end, where it has one.
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
     }
 
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -121,6 +127,10 @@ impl Socket {
             Self::Unix(stream) => stream.try_read(buffer),
         }
     }
+}
+
+fn peek(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::net::recv(socket, buffer, RecvFlags::PEEK)?.0)
 }
 
 impl AsyncRead for Socket {

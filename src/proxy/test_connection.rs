@@ -16,7 +16,7 @@ pub(super) fn connection() -> (Arc<Connection>, Inlet) {
         upstream_url: "http://127.0.0.1:2".to_owned(),
         position: Position { index: 0, of: 1 },
     };
-    let client = ClientSide { addr, connection: 1, tls: None };
+    let client = ClientSide { addr, announced: None, connection: 1, tls: None };
     (Arc::new(Connection { tap: Arc::new(tap), client, outlet }), inlet)
 }
 

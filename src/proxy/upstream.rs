@@ -18,11 +18,22 @@ use super::Limits;
 use super::stream::{Socket, Stream};
 use crate::config::{ClientTls, Place, Upstream};
 use crate::exchange::{Endpoint, Failure, Step, Tls, UpstreamSide};
+use crate::wire::proxy_header::{self, ProxyVersion};
 
 /// Where a tap's upstream connections go.
 pub(super) struct Target {
     pub(super) upstream: Upstream,
     pub(super) tls: Option<Arc<ClientTls>>,
+    /// Which PROXY protocol header comes before all else.
+    pub(super) proxy_protocol: Option<ProxyVersion>,
+}
+
+/// What the upstream connections of one client are made for.
+#[derive(Clone)]
+pub(super) struct Errand {
+    pub(super) target: Arc<Target>,
+    /// The PROXY protocol header that tells of the client.
+    pub(super) header: Option<Arc<[u8]>>,
 }
 
 /// An upstream connection.
@@ -38,9 +49,13 @@ pub(super) struct Connected {
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Makes a connection and, for an `https` upstream, the TLS handshake with `offer` as ALPN.
-pub(super) async fn connect(target: &Target, offer: &[Vec<u8>], limits: &Limits) -> Result<Connected, Failure> {
+pub(super) async fn connect(errand: &Errand, offer: &[Vec<u8>], limits: &Limits) -> Result<Connected, Failure> {
     let began = Instant::now();
-    let (socket, addr) = connect_socket(&target.upstream, limits).await?;
+    let target = &errand.target;
+    let (mut socket, addr) = connect_socket(&target.upstream, limits).await?;
+    if let Some(header) = &errand.header {
+        announce(&mut socket, header).await?;
+    }
     let mut side = UpstreamSide {
         addr: Some(addr),
         connection: Some(CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1),
@@ -116,6 +131,12 @@ async fn connect_unix(path: &Path, limits: &Limits) -> Result<(Socket, Endpoint)
     }
 }
 
+/// Says whose the connection is, before anything else. A new connection has room for it.
+async fn announce(socket: &mut Socket, header: &[u8]) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure { step: Step::Send, reason: format!("its PROXY protocol header: {error}") };
+    socket.write_all(header).await.map_err(failed)
+}
+
 async fn resolve(host: &str, port: u16, limits: &Limits) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
@@ -139,6 +160,9 @@ pub(super) async fn speaks_http2(target: &Target, limits: &Limits) -> Result<boo
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     const SETTINGS: u8 = 4;
     let (mut stream, _) = connect_socket(&target.upstream, limits).await?;
+    if let Some(version) = target.proxy_protocol {
+        announce(&mut stream, &proxy_header::written(version, None)).await?;
+    }
     let ask = async {
         stream.write_all(PREFACE_AND_SETTINGS).await?;
         let mut frame = [0; 9];

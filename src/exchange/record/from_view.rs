@@ -1,8 +1,8 @@
 //! A record out of an exchange: what is shown, and what is masked.
 
 use super::{
-    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord, Record,
-    Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream,
+    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord,
+    ProxyProtocol, Record, Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream,
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
@@ -33,6 +33,11 @@ impl<'a> Record<'a> {
             client: Client {
                 addr: exchange.client.addr.to_string(),
                 connection: exchange.client.connection,
+                proxy_protocol: exchange.client.announced.as_deref().map(|announced| ProxyProtocol {
+                    version: announced.version,
+                    from: announced.by.to_string(),
+                    client_tls: announced.tls,
+                }),
                 tls: exchange.client.tls.as_deref().map(tls),
             },
             upstream: Upstream {
