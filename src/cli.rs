@@ -42,6 +42,7 @@ Examples:
   authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
   authtap echo :3000                              a backend that shows what arrived, and challenges on demand
+  authtap --transparent :15001                    redirected connections, each to where it was going
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
@@ -81,6 +82,11 @@ pub enum Command {
         #[arg(value_name = "LISTEN", default_value = ":3000")]
         listen: String,
     },
+    /// Print the rules that redirect connections to a tap with --transparent, or those that undo it
+    ///
+    /// They are commands of a shell, to be read first and run as root. Connections that this machine makes are redirected,
+    /// but for those of the tap itself, or with --incoming those that come to it.
+    Redirect(RedirectOptions),
     /// Print the script that makes a shell complete the command line
     Completions {
         /// The shell
@@ -202,6 +208,47 @@ pub struct HarOptions {
     pub output: Option<PathBuf>,
 }
 
+/// What is redirected.
+#[derive(Args, Debug)]
+pub struct RedirectOptions {
+    /// The ports whose connections are redirected: those on which clients speak first, as in HTTP
+    #[arg(value_name = "PORT", required = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub ports: Vec<u16>,
+
+    /// The port on which the tap listens
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    pub to: u16,
+
+    /// The user as whom the tap runs, whose connections are left alone
+    #[arg(long, value_name = "USER", required_unless_present_any = ["mark", "incoming"], conflicts_with_all = ["mark", "incoming"])]
+    pub user: Option<String>,
+
+    /// What the tap marks its connections with (--mark), which are left alone
+    #[arg(long, value_name = "N", conflicts_with = "incoming", value_parser = clap::value_parser!(u32).range(1..))]
+    pub mark: Option<u32>,
+
+    /// Redirect the connections that come to this machine, or to this pod, in place of those that it makes
+    #[arg(long)]
+    pub incoming: bool,
+
+    /// Which program sets the rules
+    #[arg(long, value_enum, default_value_t = RulesProgram::Iptables)]
+    pub format: RulesProgram,
+
+    /// Print what takes the rules back
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// What sets rules.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RulesProgram {
+    /// iptables and ip6tables
+    Iptables,
+    /// nft
+    Nft,
+}
+
 /// From which severity on a finding counts as a failure.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailOn {
@@ -252,6 +299,19 @@ pub struct RunOptions {
     /// What Host fields become: kept, the upstream's authority, or NAME. Without it, kept where the upstream is on loopback
     #[arg(long, value_name = "keep|upstream|NAME", value_parser = host_choice, help_heading = "Traffic")]
     pub host: Option<String>,
+
+    /// Take connections that the kernel redirected here, and pass each on to where it was going. A TAP is then [NAME@]LISTEN
+    ///
+    /// `authtap redirect` prints the rules that redirect them, and those that undo it. Host is kept. A connection that no rule
+    /// redirected is closed. TLS passes unread; with --tls-cert or --tls the tap reads it with a certificate that clients have to
+    /// trust, and speaks TLS with where it was going, under the name that the client asked for. One tap takes both kinds.
+    #[arg(long, help_heading = "Traffic", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub transparent: Switch,
+
+    /// Mark upstream connections with this number, so that rules can leave them alone; needs CAP_NET_ADMIN
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Traffic")]
+    pub mark: Option<u32>,
 
     /// Expect a PROXY protocol header, of version 1 or 2, before each client connection, and take the client's address from it
     ///

@@ -32,6 +32,7 @@
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
 //! | `command` | cli, error, tokio, rustix, tracing | everything else of ours |
 //! | `manual` | cli, error, clap | everything else of ours |
+//! | `redirect` | cli, error | everything else of ours, hyper, tokio |
 //! | `panics` | std | everything of ours |
 //! | `process` | std, rustix | everything of ours |
 //! | `cli`, `config`, `layers`, `tls`, `error` | std, clap, serde, rustls for certificates | anything else of ours |
@@ -63,6 +64,7 @@ mod port_holder;
 pub mod process;
 pub mod proxy;
 pub mod queue;
+pub mod redirect;
 pub mod rules;
 pub mod run;
 pub mod sinks;

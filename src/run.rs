@@ -64,6 +64,12 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     if let Some(descriptors) = process::raise_descriptor_limit() {
         config.limits.connections = connections_within(descriptors, &config);
     }
+    if let Some(mark) = config.taps.iter().find_map(|tap| tap.mark) {
+        proxy::may_mark(mark).map_err(|error| {
+            Error::run(format!("--mark: cannot mark connections: {error}"))
+                .advice("give the program CAP_NET_ADMIN, or leave its user out: authtap redirect --user …")
+        })?;
+    }
     let keys = Keys::start(&config.given)?;
     let redactor = redactor(&config)?;
     let hops = hops(&config)?.map(Arc::new);
@@ -87,7 +93,10 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
         .into_iter()
         .enumerate()
         .map(|(index, (tap, addr, listeners))| {
-            let position = Position { index, of: config.taps.len() };
+            let position = match config.is_transparent {
+                true => Position::ALONE,
+                false => Position { index, of: config.taps.len() },
+            };
             let tap = ListeningTap::new(tap, addr, config.limits.clone(), outlet.clone(), position, hops.clone());
             (Arc::new(tap), listeners)
         })
@@ -232,7 +241,13 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<Listener>)]) {
     }
     if let Some((first, _)) = taps.first() {
         let secrets = if config.show_secrets { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
-        text.push_str(&format!("Point your client at {}. {secrets} Ctrl-C to stop.\n", first.url()));
+        let how = match first.listen() {
+            Endpoint::Tcp(addr) if config.is_transparent => {
+                format!("What redirects connections here, and undoes it: authtap redirect PORT --to {} …", addr.port())
+            }
+            _ => format!("Point your client at {}.", first.url()),
+        };
+        text.push_str(&format!("{how} {secrets} Ctrl-C to stop.\n"));
     }
     if config.show_secrets {
         text.push_str("WARNING: --show-secrets: passwords and tokens are in the log and the record, in the clear.\n");

@@ -19,6 +19,11 @@ declare -A package_of=(
     [cc]=build-essential
     [prlimit]=util-linux
     [setpriv]=util-linux
+    [unshare]=util-linux
+    [nsenter]=util-linux
+    [ip]=iproute2
+    [iptables]=iptables
+    [nft]=nftables
 )
 # The suites of others are run by hand, and have programs of their own.
 if [[ ${1-} == suites ]]; then

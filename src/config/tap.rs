@@ -27,6 +27,8 @@ pub struct TapConfig {
     pub proxy_protocol_in: bool,
     /// Which version of it upstream connections begin with.
     pub proxy_protocol_out: Option<ProxyProtocol>,
+    /// What upstream connections are marked with, for rules of the kernel.
+    pub mark: Option<u32>,
 }
 
 /// What Host fields are set to.
@@ -77,6 +79,8 @@ pub enum Place {
     },
     /// Behind a socket of the Unix domain, with this path.
     Unix(PathBuf),
+    /// Where each client's connection was going before it was redirected to the tap.
+    Original,
 }
 
 /// How an upstream is spoken to.
@@ -115,12 +119,14 @@ impl UpstreamScheme {
 }
 
 impl Upstream {
-    /// As a URL: `http://app:3000`, or `unix:/run/app.sock`, with `h2c://` before it where HTTP/2 was asked for.
+    /// As a URL: `http://app:3000`, or `unix:/run/app.sock`, with `h2c://` before it where HTTP/2 was asked for. Empty where
+    /// each connection has its own.
     pub fn url(&self) -> String {
         let scheme = self.scheme.as_str();
         match (&self.place, self.scheme) {
             (Place::Host { .. }, _) => format!("{scheme}://{}", self.authority().unwrap_or_default()),
             (Place::Unix(path), UpstreamScheme::Http) => format!("{UNIX}{}", path.display()),
+            (Place::Original, _) => String::new(),
             (Place::Unix(path), _) => format!("{scheme}://{UNIX}{}", path.display()),
         }
     }
@@ -136,11 +142,12 @@ impl Upstream {
     pub fn host(&self) -> Option<&str> {
         match &self.place {
             Place::Host { host, .. } => Some(host),
-            Place::Unix(_) => None,
+            Place::Unix(_) | Place::Original => None,
         }
     }
 
-    /// Whether it is on this machine, by its name.
+    /// Whether it is on this machine, by its name. One where a redirected connection was going counts so: its client speaks to
+    /// it, and knows its name.
     pub fn is_loopback(&self) -> bool {
         let Some(host) = self.host() else { return true };
         match host.parse::<IpAddr>() {
@@ -207,6 +214,25 @@ impl TapArgument {
             parse_upstream(known, url.trim_start_matches("://"))?
         };
         Ok(TapArgument { name: name.map(str::to_owned), listen, upstream })
+    }
+}
+
+impl TapArgument {
+    /// Takes an argument apart under `--transparent`, where it is `[NAME@]LISTEN`.
+    pub(super) fn parse_transparent(text: &str) -> Result<Self, Error> {
+        let (name, listen) = match text.split_once('@') {
+            Some((name, listen)) => (Some(name), listen),
+            None => (None, text),
+        };
+        let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+        let is_named = name.is_none_or(|name| !name.is_empty() && name.chars().all(plain));
+        if text.contains('=') || text.contains("//") || text.contains(UNIX) || !is_named {
+            return Err(Error::usage("with --transparent a tap has no upstream: connections go where they were going")
+                .advice("write a tap as [NAME@]LISTEN, such as :15001, [::]:15001 or egress@0.0.0.0:15001"));
+        }
+        let upstream = Upstream { scheme: UpstreamScheme::Http, place: Place::Original };
+        let listen = Listen::Tcp(parse_listen(listen)?);
+        Ok(TapArgument { name: name.map(str::to_owned), listen: Some(listen), upstream })
     }
 }
 
@@ -305,7 +331,7 @@ pub(super) fn host_to_set(asked: Option<&str>, upstream: &Upstream) -> Result<Op
     match asked {
         Some("keep") => Ok(None),
         Some("upstream") => asked_for(upstream.authority().ok_or_else(|| {
-            Error::usage("--host can't be upstream where the upstream is a socket, which has no name")
+            Error::usage("--host can't be upstream where the upstream has no name: a socket, or with --transparent")
                 .advice("use keep, or a name such as api.example.com")
         })?),
         Some(name) if is_authority(name) => asked_for(name.to_owned()),
@@ -323,9 +349,10 @@ pub(crate) fn is_authority(text: &str) -> bool {
     parse_upstream(UpstreamScheme::Http, text).is_ok_and(|upstream| upstream.host().is_some())
 }
 
-/// Checks a TAP argument by itself.
+/// Checks a TAP argument by itself, whatever form the other options ask for.
 pub(crate) fn check_tap(text: &str) -> Result<(), Error> {
-    TapArgument::parse(text).map(|_| ())
+    let parsed = TapArgument::parse(text);
+    parsed.or_else(|error| TapArgument::parse_transparent(text).map_err(|_| error)).map(|_| ())
 }
 
 /// No two taps may listen on the same place, have the same name, or feed themselves.
@@ -396,6 +423,12 @@ mod tests {
             ("app@unix:/b.sock", some("app"), None, "unix:/b.sock"),
         ] {
             assert_eq!(tap(text), Ok((name, listen, url.to_owned())), "{text}");
+        }
+        let transparent = |text: &str| TapArgument::parse_transparent(text).map_err(|error| error.to_string());
+        let listen = |text: &str| transparent(text).unwrap().listen.unwrap().to_string();
+        assert_eq!((listen(":15001"), listen("egress@[::]:15001")), ("127.0.0.1:15001".into(), "[::]:15001".into()));
+        for text in [":1=http://a", "http://a:80", "x y@:1", "unix:/run/a.sock"] {
+            assert!(transparent(text).unwrap_err().contains("no upstream"), "{text}");
         }
         for (text, words) in [
             ("unix:", "no name"),

@@ -238,6 +238,7 @@ fn tap_before(
         server_tls: None,
         proxy_protocol_in: false,
         proxy_protocol_out: None,
+        mark: None,
     };
     let limits = Limits {
         head: 64 * 1024,

@@ -69,6 +69,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The upstream as a URL without user information: the tap's, or where the client's own connection was going.
+    pub fn upstream_url(&self) -> Cow<'_, str> {
+        match &self.upstream.addr {
+            Some(addr) if self.tap.upstream_url.is_empty() => {
+                let scheme = if self.client.tls.is_some() { "https" } else { "http" };
+                Cow::Owned(format!("{scheme}://{addr}"))
+            }
+            _ => Cow::Borrowed(&self.tap.upstream_url),
+        }
+    }
+
     /// How much memory the exchange takes, for bounds on queues.
     pub fn memory(&self) -> usize {
         let response = self.response.seen().map_or(0, |response| {
@@ -91,7 +102,7 @@ pub struct Tap {
     pub name: String,
     /// Where it listens.
     pub listen: Endpoint,
-    /// Its upstream as a URL without user information.
+    /// Its upstream as a URL without user information; empty where each connection has its own.
     pub upstream_url: String,
     /// Its place among the taps of its process.
     pub position: Position,

@@ -97,8 +97,8 @@ pub struct ProxyProtocol {
 /// The upstream's end of an exchange.
 #[derive(Serialize)]
 pub struct Upstream<'a> {
-    /// The tap's upstream.
-    pub url: &'a str,
+    /// The tap's upstream, or where the connection was going that was redirected to the tap.
+    pub url: Cow<'a, str>,
     /// The address that was connected to.
     pub addr: Option<String>,
     /// The number of the connection.

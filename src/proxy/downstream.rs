@@ -17,7 +17,7 @@ use super::recorder::Connection;
 use super::relay::Relay;
 use super::stream::{Socket, Stream};
 use super::upstream::{self, Connected, Errand};
-use super::{ListeningTap, introduction, reply};
+use super::{ListeningTap, introduction, reply, transparent};
 use crate::config::{ServerTls, UpstreamScheme};
 use crate::exchange::{ClientSide, Endpoint, Failure, Tls};
 use crate::wire::proxy_header;
@@ -39,15 +39,22 @@ pub(super) async fn serve(tap: Arc<ListeningTap>, socket: Socket, addr: Endpoint
     socket.set_nodelay();
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let mut side = ClientSide { addr, announced: None, connection: number, tls: None };
-    let mut errand = Errand { target: tap.target.clone(), header: None };
+    let mut errand = Errand { target: tap.target.clone(), header: None, original: None };
+    if tap.is_transparent() {
+        let Some(original) = transparent::original(&tap, &socket) else { return };
+        errand.original = Some(Box::new(original));
+    }
     if tap.proxy_protocol_in || tap.target.proxy_protocol.is_some() {
         // What is rare takes its room for a moment alone.
-        let introduce = Box::pin(introduction::introduce(&tap, &socket, side, draining.clone()));
+        let introduce = Box::pin(introduction::introduce(&tap, &socket, side, &errand, draining.clone()));
         let Some(introduced) = introduce.await else { return };
         (side, errand.header) = introduced;
     }
     let mut client = Client { tap, errand, side, draining };
     let Some(first) = client.first_bytes(&socket).await else { return };
+    if client.errand.original.as_ref().is_some_and(|original| transparent::is_own(&client.tap, original)) {
+        return;
+    }
     // Finding out how to serve a client takes a large future for a moment. It is freed before the small one runs that may
     // last for hours.
     if let Some(served) = client.meet(socket, first).await {
@@ -72,13 +79,17 @@ impl Client {
     /// Not `async` itself, or whoever waits would have room for all of it.
     fn meet(self, socket: Socket, first: Vec<u8>) -> Meeting {
         match self.tap.server_tls.clone() {
-            None => Box::pin(self.meet_plain(socket, first)),
-            Some(tls) => Box::pin(self.meet_tls(socket, tls)),
+            // What is to be read within TLS is still in the socket.
+            Some(tls) if first.is_empty() => Box::pin(self.meet_tls(socket, tls)),
+            _ => Box::pin(self.meet_plain(socket, first)),
         }
     }
 
     async fn meet_plain(self, socket: Socket, first: Vec<u8>) -> Option<Served> {
         let stream = Stream::Plain(socket);
+        if first.starts_with(TLS_HANDSHAKE) && self.errand.original.is_some() {
+            return self.tunnel(stream, first).await;
+        }
         if first.starts_with(TLS_HANDSHAKE)
             && let Some(unsaid) = self.tap.wrong_protocol.may_say()
         {
@@ -105,8 +116,9 @@ impl Client {
     async fn http2_backend(&self) -> Backend {
         let (target, limits) = (&self.errand.target, &self.tap.limits);
         let speaks_http2 = match target.upstream.scheme {
-            UpstreamScheme::Http => self.tap.speaks_http2().await,
-            UpstreamScheme::H2c | UpstreamScheme::Https => Ok(true),
+            // Who speaks HTTP/2 at once to where it was going knows that it is understood there.
+            UpstreamScheme::Http if self.errand.original.is_none() => self.tap.speaks_http2().await,
+            UpstreamScheme::Http | UpstreamScheme::H2c | UpstreamScheme::Https => Ok(true),
         };
         match speaks_http2 {
             Ok(true) => {}
@@ -115,7 +127,7 @@ impl Client {
         }
         let offer = [HTTP2.to_vec(), HTTP1.to_vec()];
         match upstream::connect(&self.errand, &offer, limits).await {
-            Ok(connected) if target.tls.is_some() && connected.alpn.as_deref() != Some(HTTP2) => {
+            Ok(connected) if self.errand.tls().is_some() && connected.alpn.as_deref() != Some(HTTP2) => {
                 Backend::http1(self.tap.clone(), self.errand.clone())
             }
             Ok(connected) => Backend::http2(connected).await,
@@ -133,6 +145,10 @@ impl Client {
         let offer: Vec<Vec<u8>> =
             hello.client_hello().alpn().map(|offer| offer.map(<[u8]>::to_vec).collect()).unwrap_or_default();
         let server_name = hello.client_hello().server_name().map(str::to_owned);
+        if let Some(original) = &mut self.errand.original {
+            original.is_tls = true;
+            original.server_name.clone_from(&server_name);
+        }
         let (choice, backend) = self.negotiate(&offer).await;
         let mut config = rustls::ServerConfig::clone(&tls.current());
         config.alpn_protocols = choice.iter().cloned().collect();
@@ -161,7 +177,7 @@ impl Client {
         let (target, limits) = (&self.errand.target, &self.tap.limits);
         let offers = |protocol: &[u8]| offer.iter().any(|offered| offered == protocol);
         let http1 = || offers(HTTP1).then(|| HTTP1.to_vec());
-        if target.tls.is_none() {
+        if self.errand.tls().is_none() {
             let http2_only = offers(HTTP2) && !offers(HTTP1);
             return match target.upstream.scheme {
                 UpstreamScheme::H2c if offers(HTTP2) => {
@@ -206,18 +222,25 @@ impl Client {
     /// The client's first bytes, for which it waits without holding a buffer: as many as it takes to know whether they are
     /// HTTP/2's. `None` when it leaves or the tap stops before. Of a client that is to speak TLS they are left where they are.
     async fn first_bytes(&mut self, socket: &Socket) -> Option<Vec<u8>> {
-        let is_tls = self.tap.server_tls.is_some();
+        let mut is_tls = self.tap.server_tls.is_some();
         let mut first = Vec::new();
+        let is_transparent = self.errand.original.is_some();
+        let mut byte = [0];
         let read = async {
             loop {
                 socket.readable().await.ok()?;
                 let mut buffer = Buffer::lend();
-                let result = if is_tls { socket.try_peek(&mut [0]) } else { socket.try_read(buffer.bytes()) };
+                let result = if is_tls { socket.try_peek(&mut byte) } else { socket.try_read(buffer.bytes()) };
                 let size = match result {
                     Ok(size) => size,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                     Err(_) => return None,
                 };
+                if is_tls && is_transparent && size > 0 && !TLS_HANDSHAKE.starts_with(&byte) {
+                    // Rules may send connections of both kinds here.
+                    is_tls = false;
+                    continue;
+                }
                 if is_tls {
                     return (size > 0).then_some(());
                 }
@@ -238,12 +261,41 @@ impl Client {
     }
 
     fn connection(&self) -> Arc<Connection> {
-        Arc::new(Connection { tap: self.tap.tap.clone(), client: self.side.clone(), outlet: self.tap.outlet.clone() })
+        Arc::new(Connection {
+            tap: self.tap.tap.clone(),
+            client: self.side.clone(),
+            original: self.errand.original.as_ref().map(|original| original.addr),
+            outlet: self.tap.outlet.clone(),
+        })
     }
 
     fn http2(self, stream: Stream, first: Vec<u8>, backend: Backend) -> Served {
         let connection = self.connection();
         Box::pin(http2::serve(self.tap, connection, stream, first, backend, self.draining))
+    }
+
+    /// Passes TLS on that the tap is not to read, so that a rule that redirects too much breaks nothing.
+    async fn tunnel(self, stream: Stream, first: Vec<u8>) -> Option<Served> {
+        if let Some(unsaid) = self.tap.wrong_protocol.may_say() {
+            let (tap, client) = (&self.tap.tap.name, &self.side.addr);
+            tracing::warn!(%tap, %client, unsaid, "TLS passes unread; with --tls-cert the tap reads it");
+        }
+        let connected = match upstream::connect(&self.errand, &[], &self.tap.limits).await {
+            Ok(connected) => connected,
+            Err(failure) => {
+                // No answer could be read by who waits for one in TLS.
+                if let Some(unsaid) = self.tap.no_tunnel.may_say() {
+                    let (tap, step) = (&self.tap.tap.name, failure.step.text());
+                    tracing::warn!(%tap, unsaid, "TLS could not pass: {step}: {}", failure.reason);
+                }
+                stream.reset_on_drop();
+                return None;
+            }
+        };
+        let limits = self.tap.limits.clone();
+        let observer = Observer::unread(self.connection());
+        let relay = Box::new(Relay::new(stream, connected.stream, observer, limits));
+        Some(Box::pin(relay.run(first, self.draining)))
     }
 
     fn relay(self, stream: Stream, first: Vec<u8>, connected: Result<Connected, Failure>) -> Served {

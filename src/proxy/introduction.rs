@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::ListeningTap;
 use super::buffers::Buffer;
 use super::stream::Socket;
+use super::upstream::Errand;
 use crate::exchange::{self, ClientSide, Endpoint};
 use crate::wire::proxy_header::{self, Announced, Announcement, Reading, V2_LIMIT};
 
@@ -18,9 +19,10 @@ pub(super) async fn introduce(
     tap: &ListeningTap,
     socket: &Socket,
     mut side: ClientSide,
+    errand: &Errand,
     mut draining: watch::Receiver<bool>,
 ) -> Option<(ClientSide, Option<Arc<[u8]>>)> {
-    let mut destination = socket.local_addr();
+    let mut destination = errand.original.as_ref().map(|original| original.addr).or_else(|| socket.local_addr());
     let mut came = None;
     if tap.proxy_protocol_in {
         let read = timeout(tap.limits.handshake_timeout, header(socket));

@@ -24,6 +24,7 @@ mod seldom;
 mod stream;
 #[cfg(test)]
 mod test_connection;
+mod transparent;
 mod upstream;
 
 use std::io;
@@ -35,7 +36,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
 
 pub use crate::config::{Limits, TapConfig};
-use crate::config::{ProxyProtocol, ServerTls, SetHost};
+use crate::config::{Place, ProxyProtocol, ServerTls, SetHost};
 use crate::exchange::{Edit, Endpoint, Failure, Position, Tap};
 use crate::queue::Outlet;
 use crate::wire::proxy_header::ProxyVersion;
@@ -44,6 +45,7 @@ pub use hop::Hops;
 use listen::Listening;
 pub use listen::{Listener, SocketFile, listen, listen_unix};
 use seldom::Seldom;
+pub use transparent::may_mark;
 use upstream::Target;
 
 /// How long accepting waits after it failed for want of descriptors.
@@ -64,6 +66,9 @@ pub struct ListeningTap {
     turned_away: Seldom,
     no_handshake: Seldom,
     no_header: Seldom,
+    no_tunnel: Seldom,
+    not_redirected: Seldom,
+    own_redirected: Seldom,
     wrong_protocol: Seldom,
     not_accepted: Seldom,
 }
@@ -86,6 +91,7 @@ impl ListeningTap {
             target: Arc::new(Target {
                 upstream: config.upstream.clone(),
                 tls: config.client_tls.clone(),
+                mark: config.mark,
                 proxy_protocol: config.proxy_protocol_out.map(|version| match version {
                     ProxyProtocol::V1 => ProxyVersion::V1,
                     ProxyProtocol::V2 => ProxyVersion::V2,
@@ -101,6 +107,9 @@ impl ListeningTap {
             turned_away: Seldom::default(),
             no_handshake: Seldom::default(),
             no_header: Seldom::default(),
+            no_tunnel: Seldom::default(),
+            not_redirected: Seldom::default(),
+            own_redirected: Seldom::default(),
             wrong_protocol: Seldom::default(),
             not_accepted: Seldom::default(),
         }
@@ -120,9 +129,19 @@ impl ListeningTap {
         }
     }
 
+    /// Where it listens.
+    pub fn listen(&self) -> &Endpoint {
+        &self.tap.listen
+    }
+
     /// Where its connections go.
     pub fn upstream_url(&self) -> &str {
-        &self.tap.upstream_url
+        if self.is_transparent() { "where each connection was going" } else { &self.tap.upstream_url }
+    }
+
+    /// Whether its connections go where their clients wanted them to.
+    fn is_transparent(&self) -> bool {
+        self.target.upstream.place == Place::Original
     }
 
     /// How many client connections are open.

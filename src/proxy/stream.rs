@@ -10,6 +10,8 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::transparent::Own;
+
 /// A connection to a client or to an upstream.
 pub(super) enum Stream {
     /// Without TLS.
@@ -30,7 +32,7 @@ impl Stream {
     pub(super) fn reset_on_drop(&self) {
         // Where the option can't be set the connection ends with a FIN, which is the best that is left. A socket of the Unix
         // domain knows no resets, but for what it tells of bytes that were not read.
-        if let Socket::Tcp(stream) = self.socket() {
+        if let Some(stream) = self.socket().tcp() {
             let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
         }
     }
@@ -86,12 +88,28 @@ pub(super) enum Socket {
     Tcp(TcpStream),
     /// One within this machine.
     Unix(UnixStream),
+    /// A connection of the network that a transparent tap made. In a box, since it is rare.
+    Own(Box<OwnSocket>),
+}
+
+/// A connection that a transparent tap made, which is known as its own for as long as it is there.
+pub(super) struct OwnSocket {
+    pub(super) stream: TcpStream,
+    pub(super) _own: Own,
 }
 
 impl Socket {
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Own(own) => Some(&own.stream),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Has small writes go out at once, as they came in.
     pub(super) fn set_nodelay(&self) {
-        if let Self::Tcp(stream) = self {
+        if let Some(stream) = self.tcp() {
             // Without it they come a little later.
             let _ = stream.set_nodelay(true);
         }
@@ -101,6 +119,7 @@ impl Socket {
     pub(super) async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.readable().await,
+            Self::Own(own) => own.stream.readable().await,
             Self::Unix(stream) => stream.readable().await,
         }
     }
@@ -109,21 +128,20 @@ impl Socket {
     pub(super) fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, || peek(stream, buffer)),
+            Self::Own(own) => own.stream.try_io(Interest::READABLE, || peek(&own.stream, buffer)),
             Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream, buffer)),
         }
     }
 
     /// The address of this end, where it has one.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Unix(_) => None,
-        }
+        self.tcp().and_then(|stream| stream.local_addr().ok())
     }
 
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_read(buffer),
+            Self::Own(own) => own.stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
         }
     }
@@ -137,6 +155,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Own(own) => Pin::new(&mut own.stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -146,6 +165,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Own(own) => Pin::new(&mut own.stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
@@ -153,6 +173,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Own(own) => Pin::new(&mut own.stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -160,6 +181,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Own(own) => Pin::new(&mut own.stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn connection() -> (Arc<Connection>, Inlet) {
         position: Position { index: 0, of: 1 },
     };
     let client = ClientSide { addr, announced: None, connection: 1, tls: None };
-    (Arc::new(Connection { tap: Arc::new(tap), client, outlet }), inlet)
+    (Arc::new(Connection { tap: Arc::new(tap), client, original: None, outlet }), inlet)
 }
 
 /// What is in the queue by now.

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Limits;
 use super::stream::{Socket, Stream};
+use super::transparent::{self, Original};
 use crate::config::{ClientTls, Place, Upstream};
 use crate::exchange::{Endpoint, Failure, Step, Tls, UpstreamSide};
 use crate::wire::proxy_header::{self, ProxyVersion};
@@ -26,6 +27,8 @@ pub(super) struct Target {
     pub(super) tls: Option<Arc<ClientTls>>,
     /// Which PROXY protocol header comes before all else.
     pub(super) proxy_protocol: Option<ProxyVersion>,
+    /// What its connections are marked with.
+    pub(super) mark: Option<u32>,
 }
 
 /// What the upstream connections of one client are made for.
@@ -34,6 +37,23 @@ pub(super) struct Errand {
     pub(super) target: Arc<Target>,
     /// The PROXY protocol header that tells of the client.
     pub(super) header: Option<Arc<[u8]>>,
+    /// Where the client's connection was going, if that is where it goes.
+    pub(super) original: Option<Box<Original>>,
+}
+
+impl Errand {
+    /// TLS towards the upstream, where it is spoken.
+    pub(super) fn tls(&self) -> Option<&ClientTls> {
+        self.target.tls.as_deref().filter(|_| self.original.as_ref().is_none_or(|original| original.is_tls))
+    }
+
+    /// The name by which the upstream's certificate is checked, or its address.
+    fn host(&self) -> String {
+        match &self.original {
+            Some(original) => original.server_name.clone().unwrap_or_else(|| original.addr.ip().to_string()),
+            None => self.target.upstream.host().unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// An upstream connection.
@@ -51,8 +71,10 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 /// Makes a connection and, for an `https` upstream, the TLS handshake with `offer` as ALPN.
 pub(super) async fn connect(errand: &Errand, offer: &[Vec<u8>], limits: &Limits) -> Result<Connected, Failure> {
     let began = Instant::now();
-    let target = &errand.target;
-    let (mut socket, addr) = connect_socket(&target.upstream, limits).await?;
+    let (mut socket, addr) = match &errand.original {
+        Some(original) => connect_original(original.addr, &errand.target, limits).await?,
+        None => connect_socket(&errand.target, limits).await?,
+    };
     if let Some(header) = &errand.header {
         announce(&mut socket, header).await?;
     }
@@ -62,11 +84,11 @@ pub(super) async fn connect(errand: &Errand, offer: &[Vec<u8>], limits: &Limits)
         reused: false,
         tls: None,
     };
-    let Some(tls) = &target.tls else {
+    let Some(tls) = errand.tls() else {
         return Ok(Connected { stream: Stream::Plain(socket), side, alpn: None, took: began.elapsed() });
     };
-    let host = target.upstream.host().unwrap_or_default();
-    let name = ServerName::try_from(host.to_owned())
+    let host = errand.host();
+    let name = ServerName::try_from(host.clone())
         .map_err(|_| Failure { step: Step::Tls, reason: "the upstream's host is no name for a certificate".into() })?;
     let mut config = rustls::ClientConfig::clone(&tls.config);
     config.alpn_protocols = offer.to_vec();
@@ -81,23 +103,25 @@ pub(super) async fn connect(errand: &Errand, offer: &[Vec<u8>], limits: &Limits)
     side.tls = Some(Arc::new(Tls {
         version: version_name(session.protocol_version()),
         alpn: alpn.as_deref().map(|name| String::from_utf8_lossy(name).into_owned()),
-        server_name: Some(host.to_owned()),
+        server_name: Some(host),
         peer_certificate: true,
         verified: tls.verifies,
     }));
     Ok(Connected { stream: Stream::Connected(Box::new(stream)), side, alpn, took: began.elapsed() })
 }
 
-async fn connect_socket(upstream: &Upstream, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
-    let (host, port) = match &upstream.place {
+async fn connect_socket(target: &Target, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let (host, port) = match &target.upstream.place {
         Place::Host { host, port } => (host.as_str(), *port),
         Place::Unix(path) => return connect_unix(path, limits).await,
+        // There is none before a client has come.
+        Place::Original => return Err(Failure { step: Step::Connect, reason: "no destination is known".to_owned() }),
     };
     let addresses = resolve(host, port, limits).await?;
     let connect = async {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for addr in addresses {
-            match TcpStream::connect(addr).await {
+            match transparent::connect_marked(addr, target.mark).await {
                 Ok(stream) => return Ok((Socket::Tcp(stream), addr.into())),
                 Err(error) => last = error,
             }
@@ -107,6 +131,15 @@ async fn connect_socket(upstream: &Upstream, limits: &Limits) -> Result<(Socket,
     let (socket, addr) = timeout(limits.connect_timeout, connect).await.unwrap_or_else(|_| Err(too_late(limits)))?;
     socket.set_nodelay();
     Ok((socket, addr))
+}
+
+/// Connects to where a client's connection was going.
+async fn connect_original(addr: SocketAddr, target: &Target, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let failed = |error: io::Error| Failure { step: Step::Connect, reason: connect_reason(&error) };
+    let connect = transparent::connect(addr, target.mark);
+    let socket = timeout(limits.connect_timeout, connect).await.map_err(|_| too_late(limits))?.map_err(failed)?;
+    socket.set_nodelay();
+    Ok((socket, addr.into()))
 }
 
 fn too_late(limits: &Limits) -> Failure {
@@ -159,7 +192,7 @@ async fn resolve(host: &str, port: u16, limits: &Limits) -> Result<Vec<SocketAdd
 pub(super) async fn speaks_http2(target: &Target, limits: &Limits) -> Result<bool, Failure> {
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     const SETTINGS: u8 = 4;
-    let (mut stream, _) = connect_socket(&target.upstream, limits).await?;
+    let (mut stream, _) = connect_socket(target, limits).await?;
     if let Some(version) = target.proxy_protocol {
         announce(&mut stream, &proxy_header::written(version, None)).await?;
     }

@@ -41,7 +41,7 @@ impl<'a> Record<'a> {
                 tls: exchange.client.tls.as_deref().map(tls),
             },
             upstream: Upstream {
-                url: &exchange.tap.upstream_url,
+                url: exchange.upstream_url(),
                 addr: exchange.upstream.addr.as_ref().map(Endpoint::to_string),
                 connection: exchange.upstream.connection,
                 reused: exchange.upstream.reused,
