@@ -35,31 +35,50 @@ const HTTP1: &[u8] = b"http/1.1";
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Serves one client connection to its end.
-pub(super) async fn serve(tap: Arc<ListeningTap>, socket: Socket, addr: Endpoint, draining: watch::Receiver<bool>) {
+///
+/// What it takes to find out how is in a box, and freed before the small future runs that may last for hours. It is not
+/// `async` itself, or that one would have room for what is handed over here.
+pub(super) fn serve(
+    tap: Arc<ListeningTap>,
+    socket: Socket,
+    addr: Endpoint,
+    draining: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send {
+    let greeting: Meeting = Box::pin(greet(tap, socket, addr, draining));
+    async move {
+        let served = greeting.await;
+        if let Some(served) = served {
+            served.await;
+        }
+    }
+}
+
+/// Hears what a client has to say first, and finds out how to serve it.
+async fn greet(
+    tap: Arc<ListeningTap>,
+    socket: Socket,
+    addr: Endpoint,
+    draining: watch::Receiver<bool>,
+) -> Option<Served> {
     socket.set_nodelay();
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let mut side = ClientSide { addr, announced: None, connection: number, tls: None };
     let mut errand = Errand { target: tap.target.clone(), header: None, original: None };
     if tap.is_transparent() {
-        let Some(original) = transparent::original(&tap, &socket) else { return };
-        errand.original = Some(Box::new(original));
+        errand.original = Some(Box::new(transparent::original(&tap, &socket)?));
     }
     if tap.proxy_protocol_in || tap.target.proxy_protocol.is_some() {
         // What is rare takes its room for a moment alone.
         let introduce = Box::pin(introduction::introduce(&tap, &socket, side, &errand, draining.clone()));
-        let Some(introduced) = introduce.await else { return };
-        (side, errand.header) = introduced;
+        (side, errand.header) = introduce.await?;
     }
     let mut client = Client { tap, errand, side, draining };
-    let Some(first) = client.first_bytes(&socket).await else { return };
+    let first = client.first_bytes(&socket).await?;
     if client.errand.original.as_ref().is_some_and(|original| transparent::is_own(&client.tap, original)) {
-        return;
+        return None;
     }
-    // Finding out how to serve a client takes a large future for a moment. It is freed before the small one runs that may
-    // last for hours.
-    if let Some(served) = client.meet(socket, first).await {
-        served.await;
-    }
+    // It takes a large future for a moment, for which who has said nothing yet needs no room.
+    client.meet(socket, first).await
 }
 
 /// What finds out how to serve a client.
@@ -264,7 +283,7 @@ impl Client {
         Arc::new(Connection {
             tap: self.tap.tap.clone(),
             client: self.side.clone(),
-            original: self.errand.original.as_ref().map(|original| original.addr),
+            original: self.errand.original.as_ref().map(|original| Box::new(original.addr)),
             outlet: self.tap.outlet.clone(),
         })
     }

@@ -243,9 +243,9 @@ async fn accept(tap: Arc<ListeningTap>, listener: Listening, mut draining: watch
         match accepted {
             Ok((stream, addr)) if tap.open_connections() < tap.limits.connections => {
                 let open = OpenConnection::of(tap.clone());
-                let draining = draining.clone();
+                let serving = downstream::serve(open.0.clone(), stream, addr, draining.clone());
                 tokio::spawn(async move {
-                    downstream::serve(open.0.clone(), stream, addr, draining).await;
+                    serving.await;
                     drop(open);
                 });
             }

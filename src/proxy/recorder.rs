@@ -26,14 +26,19 @@ pub(super) struct Connection {
     pub(super) tap: Arc<Tap>,
     pub(super) client: ClientSide,
     /// Where the client's connection was going, if that is where it goes.
-    pub(super) original: Option<SocketAddr>,
+    pub(super) original: Option<Box<SocketAddr>>,
     pub(super) outlet: Outlet,
 }
 
 impl Connection {
     /// The upstream's side before there is a connection.
     pub(super) fn unconnected(&self) -> UpstreamSide {
-        UpstreamSide { addr: self.original.map(Endpoint::from), connection: None, reused: false, tls: None }
+        UpstreamSide {
+            addr: self.original.as_deref().copied().map(Endpoint::from),
+            connection: None,
+            reused: false,
+            tls: None,
+        }
     }
 }
 
