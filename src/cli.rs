@@ -309,7 +309,8 @@ pub struct RunOptions {
           default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
     pub transparent: Switch,
 
-    /// Mark upstream connections with this number, so that rules can leave them alone; needs CAP_NET_ADMIN
+    /// Mark upstream connections with this number, so that rules can leave them alone; needs CAP_NET_ADMIN or
+    /// CAP_NET_RAW
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Traffic")]
     pub mark: Option<u32>,
 

@@ -66,8 +66,9 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     }
     if let Some(mark) = config.taps.iter().find_map(|tap| tap.mark) {
         proxy::may_mark(mark).map_err(|error| {
-            Error::run(format!("--mark: cannot mark connections: {error}"))
-                .advice("give the program CAP_NET_ADMIN, or leave its user out: authtap redirect --user …")
+            Error::run(format!("--mark: cannot mark connections: {error}")).advice(
+                "give the program CAP_NET_ADMIN or CAP_NET_RAW, or leave its user out: authtap redirect --user …",
+            )
         })?;
     }
     let keys = Keys::start(&config.given)?;

@@ -420,6 +420,28 @@ fn where_nobody_listens_the_client_is_told() {
     });
 }
 
+#[test]
+fn connections_are_marked_by_who_may_and_others_are_told() {
+    let mut command = match is_root() {
+        true => {
+            let mut command = Command::new(program("setpriv"));
+            command.args([
+                "--bounding-set=-net_admin,-net_raw",
+                "--inh-caps=-net_admin,-net_raw",
+                env!("CARGO_BIN_EXE_authtap"),
+            ]);
+            command
+        }
+        false => tap::command(),
+    };
+    command.args(["--mark", "7", ":0=http://127.0.0.1:1"]);
+    let mut process = Process::spawn(command).unwrap();
+    let status = process.wait(DEADLINE);
+    let said = process.stderr.whole(DEADLINE);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("--mark: cannot mark connections") && said.contains("CAP_NET_ADMIN"), "{said}");
+}
+
 /// Where rules go wrong, every option has its say.
 #[test]
 fn what_can_not_be_is_refused_with_advice() {

@@ -44,9 +44,19 @@ impl Endpoint {
     }
 }
 
+/// A listener for both families gives addresses of the old one within the new one's; they are kept as the old one has them.
 impl From<SocketAddr> for Endpoint {
     fn from(addr: SocketAddr) -> Self {
-        Self::Tcp(addr)
+        Self::Tcp(plain(addr))
+    }
+}
+
+/// An address of the old family as that has it, where it is written within the new one.
+pub fn plain(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, addr.port()),
+        // It has more than its address and its port: where a link begins.
+        IpAddr::V6(_) => addr,
     }
 }
 
@@ -72,7 +82,8 @@ mod tests {
             (tcp("10.0.0.7:80"), "10.0.0.7:80", "10.0.0.7", false),
             (tcp("127.0.0.2:80"), "127.0.0.2:80", "127.0.0.2", true),
             (tcp("[::1]:80"), "[::1]:80", "::1", true),
-            (tcp("[::ffff:127.0.0.1]:80"), "[::ffff:127.0.0.1]:80", "::ffff:127.0.0.1", true),
+            (tcp("[::ffff:127.0.0.1]:80"), "127.0.0.1:80", "127.0.0.1", true),
+            (tcp("[fe80::1%3]:80"), "[fe80::1%3]:80", "fe80::1", false),
             (app, "unix:/run/app.sock", "unix", true),
             (Endpoint::unnamed(), "unix:", "unix", true),
         ] {

@@ -34,7 +34,7 @@ use ulid::Ulid;
 use crate::wire::{Lost, RawHead};
 
 pub use body::Body;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, plain};
 pub use path::{OnPath, Position};
 pub use view::View;
 

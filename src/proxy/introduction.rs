@@ -40,7 +40,7 @@ pub(super) async fn introduce(
             Announced::Nobody => None,
             Announced::Tcp { source, destination: original } => {
                 destination = Some(original);
-                Some(Endpoint::Tcp(source))
+                Some(Endpoint::from(source))
             }
             Announced::Unix => Some(Endpoint::unnamed()),
         };

@@ -130,11 +130,7 @@ impl Listening {
     /// The next connection, and its client's address.
     pub(super) async fn accept(&self) -> io::Result<(Socket, Endpoint)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, addr)| {
-                // A listener for both families has the old one's addresses within the new one's.
-                let plain = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-                (Socket::Tcp(stream), plain.into())
-            }),
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, addr)| (Socket::Tcp(stream), addr.into())),
             Self::Unix(listener, _) => {
                 listener.accept().await.map(|(stream, _)| (Socket::Unix(stream), Endpoint::unnamed()))
             }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{LazyLock, Mutex};
 
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::ListeningTap;
 use super::stream::{OwnSocket, Socket};
+use crate::exchange::plain;
 
 /// Where a redirected connection was going.
 #[derive(Clone)]
@@ -24,10 +25,17 @@ pub(super) struct Original {
 
 /// The near ends of the upstream connections of all transparent taps. Who comes from one of them was redirected by a rule
 /// that should have left the tap alone, and would be served in a circle.
-static OWN: LazyLock<Mutex<HashSet<SocketAddr>>> = LazyLock::new(Mutex::default);
+static OWN: LazyLock<Mutex<HashSet<NearEnd>>> = LazyLock::new(Mutex::default);
+
+/// An address and a port, however they are written.
+type NearEnd = (IpAddr, u16);
+
+fn near_end(addr: SocketAddr) -> NearEnd {
+    (addr.ip().to_canonical(), addr.port())
+}
 
 /// That a near end is the tap's own, for as long as the connection is there.
-pub(super) struct Own(SocketAddr);
+pub(super) struct Own(NearEnd);
 
 impl Drop for Own {
     fn drop(&mut self) {
@@ -37,18 +45,15 @@ impl Drop for Own {
     }
 }
 
-/// An address as it looks to a listener of its own family.
-fn plain(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
-}
-
 /// Where a connection was going. A connection that was not redirected is closed, and said: the tap would connect to itself.
 pub(super) fn original(tap: &ListeningTap, socket: &Socket) -> Option<Original> {
     let Socket::Tcp(stream) = socket else { return None };
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return None };
     // Without a rule the kernel knows no other destination, or gives the listener's own.
     match destination(stream, plain(local)).map(plain) {
-        Ok(addr) if addr != plain(local) => Some(Original { addr, peer, is_tls: false, server_name: None }),
+        Ok(addr) if near_end(addr) != near_end(local) => {
+            Some(Original { addr, peer, is_tls: false, server_name: None })
+        }
         _ => {
             if let Some(unsaid) = tap.not_redirected.may_say() {
                 let tap = &tap.tap.name;
@@ -74,7 +79,7 @@ fn destination(_: &TcpStream, _: SocketAddr) -> io::Result<SocketAddr> {
 /// Whether a connection is one of the tap's own, which a rule redirected as well. Its upstream connection was made before its
 /// first byte was sent, so this is to be asked when that has come.
 pub(super) fn is_own(tap: &ListeningTap, original: &Original) -> bool {
-    let is_own = OWN.lock().is_ok_and(|own| own.contains(&plain(original.peer)));
+    let is_own = OWN.lock().is_ok_and(|own| own.contains(&near_end(original.peer)));
     if is_own && let Some(unsaid) = tap.own_redirected.may_say() {
         let (tap, to) = (&tap.tap.name, original.addr);
         tracing::error!(%tap, %to, unsaid, "closed a connection of the tap's own that a rule redirected back to it; the rule has to leave out the tap's user, or what it marks with --mark");
@@ -85,7 +90,7 @@ pub(super) fn is_own(tap: &ListeningTap, original: &Original) -> bool {
 /// Connects, and remembers that the connection is the tap's own.
 pub(super) async fn connect(addr: SocketAddr, mark: Option<u32>) -> io::Result<Socket> {
     let stream = connect_marked(addr, mark).await?;
-    let near = plain(stream.local_addr()?);
+    let near = near_end(stream.local_addr()?);
     if let Ok(mut own) = OWN.lock() {
         own.insert(near);
     }
