@@ -100,7 +100,8 @@ pub fn read(bytes: &[u8]) -> Reading {
     let (known, has_ended) = match version {
         ProxyVersion::V1 => {
             let line = bytes.get(..V1_LIMIT).unwrap_or(bytes);
-            (line, line.contains(&b'\n'))
+            let end = line.iter().position(|byte| *byte == b'\n');
+            (end.and_then(|end| line.get(..=end)).unwrap_or(line), end.is_some())
         }
         ProxyVersion::V2 => {
             let Some([high, low]) = bytes.get(V2_FIXED - 2..V2_FIXED) else { return Reading::More };
@@ -250,6 +251,7 @@ mod tests {
             v1("TCP5 203.0.113.9 10.0.0.1 4711 80"),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\rX".to_vec(),
             [&b"PROXY UNKNOWN "[..], &[b'x'; 200], b"\r\n"].concat(),
+            b"PROXY UNKNOWN \n 2 3 4\r\n".to_vec(),
             [&b"PROXY "[..], &[b' '; 101]].concat(),
             v2(0x21, 0x11, &[1; 11]),
             v2(0x21, 0x21, &[1; 35]),
