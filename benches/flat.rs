@@ -107,7 +107,7 @@ fn exchange(number: u64, tap: &Arc<Tap>) -> Box<Exchange> {
         time: Timestamp::from_millisecond(1_790_000_000_000 + number as i64 / 10).expect("a time"),
         tap: tap.clone(),
         path: OnPath::first(id),
-        client: ClientSide { addr, connection: number / 16, tls: None },
+        client: ClientSide { addr: addr.into(), announced: None, connection: number / 16, tls: None },
         upstream: UpstreamSide { addr: None, connection: Some(number / 16), reused: true, tls: None },
         request: Request {
             head: RawHead::from_fields(&start, request_fields.into_iter()),
@@ -145,7 +145,7 @@ fn main() {
     let exchanges = EXCHANGES * share / 100;
     let tap = Arc::new(Tap {
         name: "tap".to_owned(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
         upstream_url: "http://127.0.0.1:3000".to_owned(),
         position: Position { index: 0, of: 1 },
     });

@@ -1,13 +1,14 @@
 //! The command line; the comments of its structs are the help text.
 
+mod values;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use values::{Inspect, Showing, Size, Span, Switch};
 
 /// Find out why HTTP authentication fails.
 ///
@@ -37,10 +38,12 @@ Examples:
   authtap https://api.example.com                 listen on 127.0.0.1:8080
   authtap :9000=http://localhost:3000             listen on 127.0.0.1:9000
   authtap edge@:8080=http://gateway:80 app@:9090=http://app:3000     a path: the gateway between two taps
+  authtap unix:/run/tap.sock=unix:/run/app.sock   sockets of the Unix domain, on either side
   authtap app@0.0.0.0:8080=http://127.0.0.1:3000 --record app.jsonl --log-format json
   authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
   authtap echo :3000                              a backend that shows what arrived, and challenges on demand
+  authtap --transparent :15001                    redirected connections, each to where it was going
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
@@ -80,6 +83,11 @@ pub enum Command {
         #[arg(value_name = "LISTEN", default_value = ":3000")]
         listen: String,
     },
+    /// Print the rules that redirect connections to a tap with --transparent, or those that undo it
+    ///
+    /// They are commands of a shell, to be read first and run as root. Connections that this machine makes are redirected,
+    /// but for those of the tap itself, or with --incoming those that come to it.
+    Redirect(RedirectOptions),
     /// Print the script that makes a shell complete the command line
     Completions {
         /// The shell
@@ -205,6 +213,47 @@ pub struct HarOptions {
     pub output: Option<PathBuf>,
 }
 
+/// What is redirected.
+#[derive(Args, Debug)]
+pub struct RedirectOptions {
+    /// The ports whose connections are redirected: those on which clients speak first, as in HTTP
+    #[arg(value_name = "PORT", required = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub ports: Vec<u16>,
+
+    /// The port on which the tap listens
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    pub to: u16,
+
+    /// The user as whom the tap runs, whose connections are left alone
+    #[arg(long, value_name = "USER", required_unless_present_any = ["mark", "incoming"], conflicts_with_all = ["mark", "incoming"])]
+    pub user: Option<String>,
+
+    /// What the tap marks its connections with (--mark), which are left alone
+    #[arg(long, value_name = "N", conflicts_with = "incoming", value_parser = clap::value_parser!(u32).range(1..))]
+    pub mark: Option<u32>,
+
+    /// Redirect the connections that come to this machine, or to this pod, in place of those that it makes
+    #[arg(long)]
+    pub incoming: bool,
+
+    /// Which program sets the rules
+    #[arg(long, value_enum, default_value_t = RulesProgram::Iptables)]
+    pub format: RulesProgram,
+
+    /// Print what takes the rules back
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// What sets rules.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RulesProgram {
+    /// iptables and ip6tables
+    Iptables,
+    /// nft
+    Nft,
+}
+
 /// From which severity on a finding counts as a failure.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailOn {
@@ -232,7 +281,12 @@ pub enum RulesFormat {
 /// How the proxy is run.
 #[derive(Args, Debug)]
 pub struct RunOptions {
-    /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT
+    /// A tap: [NAME@][LISTEN=]UPSTREAM. LISTEN defaults to 127.0.0.1:8080, and :PORT means 127.0.0.1:PORT. Either may be a
+    /// socket, unix:/PATH
+    ///
+    /// A socket to listen on is made for its owner and group (mode 0660), and removed at the end. Whoever is to connect as another
+    /// user has to be in the group of the program, or of the folder where that has the set-group-id bit. One that an earlier
+    /// program left behind is replaced.
     #[arg(value_name = "TAP")]
     pub taps: Vec<String>,
 
@@ -250,6 +304,34 @@ pub struct RunOptions {
     /// What Host fields become: kept, the upstream's authority, or NAME. Without it, kept where the upstream is on loopback
     #[arg(long, value_name = "keep|upstream|NAME", value_parser = host_choice, help_heading = "Traffic")]
     pub host: Option<String>,
+
+    /// Take connections that the kernel redirected here, and pass each on to where it was going. A TAP is then [NAME@]LISTEN
+    ///
+    /// `authtap redirect` prints the rules that redirect them, and those that undo it. Host is kept. A connection that no rule
+    /// redirected is closed. TLS passes unread; with --tls-cert or --tls the tap reads it with a certificate that clients have to
+    /// trust, and speaks TLS with where it was going, under the name that the client asked for. One tap takes both kinds.
+    #[arg(long, help_heading = "Traffic", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub transparent: Switch,
+
+    /// Mark upstream connections with this number, so that rules can leave them alone; needs CAP_NET_ADMIN or
+    /// CAP_NET_RAW
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Traffic")]
+    pub mark: Option<u32>,
+
+    /// Expect a PROXY protocol header, of version 1 or 2, before each client connection, and take the client's address from it
+    ///
+    /// It holds for all taps, and comes before TLS. A connection without one is closed, since who may leave it out could be
+    /// taken for somebody else. Whoever can connect can claim any address: let nobody but the load balancer do so.
+    #[arg(long, help_heading = "Traffic", value_name = "true|false", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true)]
+    pub proxy_protocol_in: Switch,
+
+    /// Put a PROXY protocol header of this version, with the client's address, before each upstream connection
+    ///
+    /// It comes before TLS. One that came in with the same version is passed on as it is.
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "Traffic")]
+    pub proxy_protocol_out: Option<ProxyProtocol>,
 
     /// Threads that relay [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Traffic")]
@@ -434,30 +516,6 @@ pub struct RunOptions {
     pub inspect_memory: Size,
 }
 
-/// Where the inspector page is served, if it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inspect(Option<SocketAddr>);
-
-impl Inspect {
-    /// The address; `None` where it is turned off.
-    pub fn addr(self) -> Option<SocketAddr> {
-        self.0
-    }
-}
-
-impl FromStr for Inspect {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(switch) = text.parse::<Switch>() {
-            return Ok(Inspect(switch.is_on().then(|| SocketAddr::from(([127, 0, 0, 1], 4040)))));
-        }
-        crate::config::parse_listen(text)
-            .map(|addr| Inspect(Some(addr)))
-            .map_err(|_| "write an address with a port, such as :4040 or 127.0.0.1:4040".to_owned())
-    }
-}
-
 fn admin_address(text: &str) -> Result<SocketAddr, String> {
     let full = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text.to_owned() };
     full.parse().map_err(|_| "write an address with a port, such as 127.0.0.1:9901 or :9901".to_owned())
@@ -489,6 +547,15 @@ pub enum Peers {
     Both,
 }
 
+/// The versions of the PROXY protocol.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text
+    V1,
+    /// Binary
+    V2,
+}
+
 /// What stdout gets.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -496,126 +563,4 @@ pub enum LogFormat {
     Text,
     /// The record, one JSON object a line
     Json,
-}
-
-/// A flag that the environment and a file can also turn off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Switch(bool);
-
-impl Switch {
-    /// Whether it is on.
-    pub fn is_on(self) -> bool {
-        self.0
-    }
-}
-
-impl FromStr for Switch {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(Switch(true)),
-            "false" | "0" | "no" | "off" => Ok(Switch(false)),
-            _ => Err("use true or false"),
-        }
-    }
-}
-
-/// A stretch of time, such as `30s`, `500ms` or `5m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(Duration);
-
-impl Span {
-    /// As a duration.
-    pub fn get(self) -> Duration {
-        self.0
-    }
-}
-
-impl FromStr for Span {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write a time with its unit, such as 500ms, 30s or 5m";
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| FORM)?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(FORM),
-        };
-        let time = Duration::from_millis(number.checked_mul(millis).ok_or(FORM)?);
-        if time.is_zero() || time > Duration::from_secs(7 * 24 * 3600) {
-            return Err("use a time between 1ms and 168h");
-        }
-        Ok(Span(time))
-    }
-}
-
-/// How long secrets are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Showing(Option<Duration>);
-
-impl Showing {
-    /// Where no time is given.
-    const USUAL: Duration = Duration::from_secs(600);
-
-    /// As a duration; `None` where they are not.
-    pub fn get(self) -> Option<Duration> {
-        self.0
-    }
-}
-
-impl FromStr for Showing {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match Switch::from_str(text) {
-            Ok(switch) => Ok(Showing(switch.is_on().then_some(Self::USUAL))),
-            Err(_) => text.parse().map(|span: Span| Showing(Some(span.get()))).map_err(|_| "use a time, such as 10m"),
-        }
-    }
-}
-
-/// A number of bytes, such as `64KiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size(usize);
-
-impl Size {
-    /// As a number.
-    pub fn bytes(self) -> usize {
-        self.0
-    }
-}
-
-impl FromStr for Size {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write a size such as 4096, 64KiB or 64MiB";
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let number: usize = number.parse().map_err(|_| FORM)?;
-        let factor = match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kib" => 1 << 10,
-            "m" | "mib" => 1 << 20,
-            "g" | "gib" => 1 << 30,
-            _ => return Err(FORM),
-        };
-        let size = number.checked_mul(factor).ok_or(FORM)?;
-        if !(1024..=1 << 32).contains(&size) {
-            return Err("use a size between 1KiB and 4GiB");
-        }
-        Ok(Size(size))
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0)
-    }
 }

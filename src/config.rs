@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+pub use crate::cli::ProxyProtocol;
 use crate::cli::{FailOn, Inspect, LogFormat, Peers, RunOptions};
 use crate::error::Error;
 use crate::tls;
 pub(crate) use given::without_query;
 pub use given::{GivenConfig, KeyPlace};
 pub(crate) use tap::check_no_upstream;
-pub use tap::{SetHost, TapConfig, Upstream, UpstreamScheme};
+pub use tap::{Listen, Place, SetHost, TapConfig, Upstream, UpstreamScheme};
 use tap::{TapArgument, check_apart, host_to_set};
 pub(crate) use tap::{check_tap, is_authority, parse_listen};
 
@@ -24,6 +25,8 @@ pub(crate) use tap::{check_tap, is_authority, parse_listen};
 pub struct Config {
     /// The taps, in the order in which a request passes them.
     pub taps: Vec<TapConfig>,
+    /// Whether they take redirected connections, each for itself.
+    pub is_transparent: bool,
     /// Limits and timeouts of connections.
     pub limits: Limits,
     /// Threads that relay, each with its own listeners.
@@ -162,7 +165,8 @@ impl Config {
     /// # Errors
     /// What is wrong, with which input, and what would be right.
     pub fn new(options: RunOptions) -> Result<Self, Error> {
-        if options.taps.is_empty() {
+        let is_transparent = options.transparent.is_on();
+        if options.taps.is_empty() && !is_transparent {
             return Err(Error::usage("no tap was given").advice("authtap https://api.example.com"));
         }
         if options.key.is_some() != options.cert.is_some() {
@@ -198,12 +202,20 @@ impl Config {
         if options.har.is_some() && options.har == options.record {
             return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
         }
-        let arguments = options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?;
-        let needs_tls = arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);
+        let arguments = match (is_transparent, options.taps.is_empty()) {
+            (true, true) => vec![TapArgument::parse_transparent(":8080")?],
+            (true, false) => {
+                options.taps.iter().map(|tap| TapArgument::parse_transparent(tap)).collect::<Result<Vec<_>, _>>()?
+            }
+            (false, _) => options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?,
+        };
+        // Who reads the TLS of redirected connections speaks it with where they were going.
+        let reads_tls = is_transparent && (options.tls.is_on() || options.tls_cert.is_some());
+        let needs_tls = reads_tls || arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);
         // Files that were named are read even where no upstream needs them: a wrong path is a mistake all the same.
         let names_files = options.cacert.is_some() || options.cert.is_some();
         let client_tls = if needs_tls || names_files { Some(Arc::new(tls::towards_upstream(&options)?)) } else { None };
-        let names: Vec<String> = arguments.iter().map(|tap| tap.upstream.host.clone()).collect();
+        let names: Vec<String> = arguments.iter().filter_map(|tap| tap.upstream.host()).map(str::to_owned).collect();
         let server_tls = tls::towards_clients(&options, &names)?.map(Arc::new);
         let several = arguments.len() > 1;
         let mut taps = Vec::new();
@@ -212,10 +224,13 @@ impl Config {
             let name = name.unwrap_or_else(|| if several { format!("tap{}", number + 1) } else { "tap".to_owned() });
             taps.push(TapConfig {
                 name,
-                listen: listen.unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+                listen: listen.unwrap_or_else(|| Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))),
                 host: host_to_set(options.host.as_deref(), &upstream)?,
-                client_tls: client_tls.clone().filter(|_| upstream.scheme == UpstreamScheme::Https),
+                client_tls: client_tls.clone().filter(|_| reads_tls || upstream.scheme == UpstreamScheme::Https),
                 server_tls: server_tls.clone(),
+                proxy_protocol_in: options.proxy_protocol_in.is_on(),
+                proxy_protocol_out: options.proxy_protocol_out,
+                mark: options.mark,
                 upstream,
             });
         }
@@ -226,7 +241,8 @@ impl Config {
         let given = GivenConfig::new(&options.given, options.cacert.as_deref())?;
         let fingerprint_key = options.fingerprint_key_file.as_ref();
         let fingerprint_key = fingerprint_key.map(|path| read_key("--fingerprint-key-file", path)).transpose()?;
-        let hops = hops(&options, several)?;
+        // Redirected connections pass one tap each, however many there are.
+        let hops = hops(&options, several && !is_transparent)?;
         let server_files = match (&options.tls_cert, &options.tls_key) {
             (Some(cert), Some(key)) => {
                 Some(ServerFiles { cert: cert.clone(), key: key.clone(), logs_keys: options.tls_key_log.is_on() })
@@ -235,6 +251,7 @@ impl Config {
         };
         Ok(Config {
             taps,
+            is_transparent,
             server_files,
             logs_tls_keys: options.tls_key_log.is_on(),
             limits: Limits {

@@ -19,7 +19,7 @@
 //! | module | may use | must not use |
 //! | --- | --- | --- |
 //! | `auth` | std, bytes | anything of ours, hyper, tokio |
-//! | `wire` | std, bytes, httparse | auth, exchange, hyper, tokio |
+//! | `wire` | std, bytes, httparse, proxy-header | auth, exchange, hyper, tokio |
 //! | `exchange` | wire, auth | hops, rules, proxy, hyper, tokio |
 //! | `hops` | exchange, wire, auth | proxy, sinks, rules, hyper, tokio |
 //! | `queue` | exchange | everything else of ours |
@@ -32,6 +32,7 @@
 //! | `proxy` | wire, exchange, hops, queue, config, error, hyper, tokio, rustls, tracing | rules, diagnose, explain, sinks |
 //! | `command` | cli, error, tokio, rustix, tracing | everything else of ours |
 //! | `manual` | cli, error, clap | everything else of ours |
+//! | `redirect` | cli, error | everything else of ours, hyper, tokio |
 //! | `panics` | std | everything of ours |
 //! | `process` | std, rustix | everything of ours |
 //! | `telemetry` | config, tls, error, opentelemetry, hyper, tokio, tracing | everything else of ours |
@@ -64,6 +65,7 @@ mod port_holder;
 pub mod process;
 pub mod proxy;
 pub mod queue;
+pub mod redirect;
 pub mod rules;
 pub mod run;
 pub mod sinks;

@@ -8,7 +8,7 @@ use authtap::config::Config;
 use authtap::error::{self, Error};
 use authtap::layers::{self, Stop};
 use authtap::sinks::output;
-use authtap::{check, compare, demo, echo, explain, export, manual, panics, process, run};
+use authtap::{check, compare, demo, echo, explain, export, manual, panics, process, redirect, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -47,6 +47,7 @@ fn act(cli: Cli) -> Result<u8, Error> {
         Some(Command::Echo { listen }) => echo::run(&listen),
         Some(Command::Completions { shell }) => print(&manual::completions(shell)),
         Some(Command::Man { command }) => print(&manual::man(command.as_deref())?),
+        Some(Command::Redirect(options)) => print(&redirect::commands(&options)?),
         Some(Command::Har(options)) => export::run(&options),
         Some(Command::Rules { format }) => print(&explain::rules(format)),
         Some(Command::Explain { rule }) => match explain::explain(&rule) {

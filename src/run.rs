@@ -18,16 +18,16 @@ use crate::auth::FingerprintKey;
 use crate::check::fails;
 use crate::cli::LogFormat;
 use crate::command::Command;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
-use crate::exchange::Position;
 use crate::exchange::redact::Redactor;
+use crate::exchange::{Endpoint, Position};
 use crate::hops::trace::HopKey;
 use crate::keys::Keys;
 use crate::port_holder::port_holder;
 use crate::process;
-use crate::proxy::{self, Hops, ListeningTap, Workers};
+use crate::proxy::{self, Hops, Listener, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Losses};
 use crate::sinks::console::{self, Console};
 use crate::sinks::filter::Filter;
@@ -74,6 +74,13 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     if let Some(descriptors) = process::raise_descriptor_limit() {
         config.limits.connections = connections_within(descriptors, &config);
     }
+    if let Some(mark) = config.taps.iter().find_map(|tap| tap.mark) {
+        proxy::may_mark(mark).map_err(|error| {
+            Error::run(format!("--mark: cannot mark connections: {error}")).advice(
+                "give the program CAP_NET_ADMIN or CAP_NET_RAW, or leave its user out: authtap redirect --user …",
+            )
+        })?;
+    }
     let keys = Keys::start(&config.given)?;
     let redactor = redactor(&config)?;
     let hops = hops(&config)?.map(Arc::new);
@@ -91,15 +98,18 @@ pub fn run(mut config: Config) -> Result<u8, Error> {
     let bound = config
         .taps
         .iter()
-        .map(|tap| listen(tap.listen, config.threads).map(|(addr, listeners)| (tap, addr, listeners)))
+        .map(|tap| listen_for_tap(&tap.listen, config.threads).map(|(addr, listeners)| (tap, addr, listeners)))
         .collect::<Result<Vec<_>, _>>()?;
     let inspecting = inspecting::bind(&config)?;
     let (outlet, inlet, losses) = queue::bounded(QUEUE, config.queue_bytes);
-    let taps: Vec<(Arc<ListeningTap>, Vec<TcpListener>)> = bound
+    let taps: Vec<(Arc<ListeningTap>, Vec<Listener>)> = bound
         .into_iter()
         .enumerate()
         .map(|(index, (tap, addr, listeners))| {
-            let position = Position { index, of: config.taps.len() };
+            let position = match config.is_transparent {
+                true => Position::ALONE,
+                false => Position { index, of: config.taps.len() },
+            };
             let tap = ListeningTap::new(tap, addr, config.limits.clone(), outlet.clone(), position, hops.clone());
             (Arc::new(tap), listeners)
         })
@@ -217,6 +227,28 @@ pub(crate) fn listen(addr: SocketAddr, threads: usize) -> Result<(SocketAddr, Ve
     })
 }
 
+/// Listens where a tap is to, or says why it can't.
+fn listen_for_tap(place: &Listen, threads: usize) -> Result<(Endpoint, Vec<Listener>), Error> {
+    let path = match place {
+        Listen::Tcp(addr) => {
+            let (addr, listeners) = listen(*addr, threads)?;
+            return Ok((addr.into(), listeners.into_iter().map(Listener::Tcp).collect()));
+        }
+        Listen::Unix(path) => path,
+    };
+    let listeners = proxy::listen_unix(path, threads).map_err(|error| {
+        let (why, advice) = match error.kind() {
+            io::ErrorKind::AddrInUse => ("another program listens on it", "another path, or stop that program"),
+            io::ErrorKind::AlreadyExists => ("what is there is no socket", "another path, or move that file away"),
+            io::ErrorKind::NotFound => ("its folder does not exist", "make the folder, or give another path"),
+            _ => ("", "a path in a folder that the tap may write to, such as /run/authtap/tap.sock"),
+        };
+        let why = if why.is_empty() { error.to_string() } else { why.to_owned() };
+        Error::run(format!("cannot listen on {place}: {why}")).advice(advice)
+    })?;
+    Ok((Endpoint::Unix(Arc::from(path.as_path())), listeners))
+}
+
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),
@@ -227,7 +259,7 @@ fn in_words(error: &io::Error) -> String {
 }
 
 /// The program's first words, on stderr.
-fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)], inspector: Option<&str>) {
+fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<Listener>)], inspector: Option<&str>) {
     let mut text = String::new();
     for (number, (tap, _)) in taps.iter().enumerate() {
         let lead = if number == 0 { concat!("authtap ", env!("CARGO_PKG_VERSION")) } else { "" };
@@ -236,7 +268,13 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<TcpListener>)], inspe
     }
     if let Some((first, _)) = taps.first() {
         let secrets = if config.show_secrets.is_some() { "SECRETS ARE SHOWN." } else { "Secrets are masked." };
-        text.push_str(&format!("Point your client at {}. {secrets} Ctrl-C to stop.\n", first.url()));
+        let how = match first.listen() {
+            Endpoint::Tcp(addr) if config.is_transparent => {
+                format!("What redirects connections here, and undoes it: authtap redirect PORT --to {} …", addr.port())
+            }
+            _ => format!("Point your client at {}.", first.url()),
+        };
+        text.push_str(&format!("{how} {secrets} Ctrl-C to stop.\n"));
     }
     text.push_str(inspector.unwrap_or_default());
     if let Some(time) = config.show_secrets {

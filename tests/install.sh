@@ -23,6 +23,8 @@ declare -A package_of=(
     [nsenter]=util-linux
     [ip]=iproute2
     [systemd-analyze]=systemd
+    [iptables]=iptables
+    [nft]=nftables
 )
 # The suites of others are run by hand, and have programs of their own.
 if [[ ${1-} == suites ]]; then

@@ -15,14 +15,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::auth::FingerprintKey;
-use crate::config::{HOP_HEADER, HopPeers, Limits, TapConfig, Upstream, UpstreamScheme};
+use crate::config::{HOP_HEADER, HopPeers, Limits, Listen, Place, TapConfig, Upstream, UpstreamScheme};
 use crate::diagnose::Diagnoser;
 use crate::error::{self, Error};
 use crate::exchange::redact::Redactor;
 use crate::exchange::{Position, View};
 use crate::hops::trace::HopKey;
 use crate::paths::Paths;
-use crate::proxy::{self, Hops, ListeningTap, Workers};
+use crate::proxy::{self, Hops, Listener, ListeningTap, Workers};
 use crate::queue::{self, Inlet, Next, Outlet};
 use crate::sinks::Lost;
 use crate::sinks::console::{self, Console};
@@ -183,8 +183,7 @@ impl Stage {
             let position = Position { index, of: way.taps().len() };
             let name = way.taps().get(index).copied().unwrap_or_default();
             let hops = (position.of > 1).then(|| hops.clone());
-            let (tap, listeners) = tap_before(name, upstream, outlet.clone(), position, hops)?;
-            let addr = listeners.first().map_or(Ok(upstream), address)?;
+            let (tap, addr, listeners) = tap_before(name, upstream, outlet.clone(), position, hops)?;
             served.push((Arc::new(tap), listeners));
             Ok(addr)
         };
@@ -224,16 +223,22 @@ fn tap_before(
     outlet: Outlet,
     position: Position,
     hops: Option<Arc<Hops>>,
-) -> Result<(ListeningTap, Vec<TcpListener>), Error> {
+) -> Result<(ListeningTap, SocketAddr, Vec<Listener>), Error> {
     let (listen, listeners) = proxy::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1)
         .map_err(|error| cannot("listen on loopback", &error))?;
     let config = TapConfig {
         name: name.to_owned(),
-        listen,
-        upstream: Upstream { scheme: UpstreamScheme::Http, host: upstream.ip().to_string(), port: upstream.port() },
+        listen: Listen::Tcp(listen),
+        upstream: Upstream {
+            scheme: UpstreamScheme::Http,
+            place: Place::Host { host: upstream.ip().to_string(), port: upstream.port() },
+        },
         host: None,
         client_tls: None,
         server_tls: None,
+        proxy_protocol_in: false,
+        proxy_protocol_out: None,
+        mark: None,
     };
     let limits = Limits {
         head: 64 * 1024,
@@ -243,7 +248,8 @@ fn tap_before(
         idle_timeout: PATIENCE,
         response_timeout: None,
     };
-    Ok((ListeningTap::new(&config, listen, limits, outlet, position, hops), listeners))
+    let tap = ListeningTap::new(&config, listen.into(), limits, outlet, position, hops);
+    Ok((tap, listen, listeners.into_iter().map(Listener::Tcp).collect()))
 }
 
 /// Serves the backend and the gateways, each with where it goes to, until the program ends.

@@ -56,7 +56,7 @@ impl Page {
             nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
             tap: Arc::new(Tap {
                 name: "echo".to_owned(),
-                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
                 upstream_url: String::new(),
                 position: Position::ALONE,
             }),
@@ -105,7 +105,7 @@ impl Page {
             time: Timestamp::now(),
             tap: self.tap.clone(),
             path: OnPath::first(id),
-            client: ClientSide { addr: client, connection: 0, tls: None },
+            client: ClientSide { addr: client.into(), announced: None, connection: 0, tls: None },
             upstream: UpstreamSide { addr: None, connection: None, reused: false, tls: None },
             request: Request {
                 version: Version::of_token(arrived.head.request_line().version),

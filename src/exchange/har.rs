@@ -281,14 +281,19 @@ fn exchange(entry: &Entry, number: usize, is_sanitised: bool) -> Option<Exchange
         time,
         tap: Arc::new(Tap {
             name: "har".to_owned(),
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into(),
             upstream_url: format!("{scheme}://{}", url.authority),
             position: Position::ALONE,
         }),
         path: OnPath::first(id),
-        client: ClientSide { addr: SocketAddr::from((addr, 0)), connection, tls: url.is_tls.then(|| Arc::new(tls())) },
+        client: ClientSide {
+            addr: SocketAddr::from((addr, 0)).into(),
+            announced: None,
+            connection,
+            tls: url.is_tls.then(|| Arc::new(tls())),
+        },
         upstream: UpstreamSide {
-            addr: server.map(|addr| SocketAddr::new(addr, 0)),
+            addr: server.map(|addr| SocketAddr::new(addr, 0).into()),
             connection: None,
             reused: false,
             tls: None,

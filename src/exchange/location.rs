@@ -133,7 +133,12 @@ pub fn client_scheme(view: &View<'_>) -> Option<&'static str> {
     if GATEWAYS.iter().any(|name| request.has(name)) {
         return None;
     }
-    Some(if view.exchange().client.tls.is_some() { "https" } else { "http" })
+    let client = &view.exchange().client;
+    match &client.announced {
+        // Who sends its address knows how it spoke, and does not always say.
+        Some(announced) if client.tls.is_none() => announced.tls.map(|tls| if tls { "https" } else { "http" }),
+        _ => Some(if client.tls.is_some() { "https" } else { "http" }),
+    }
 }
 
 /// Where the redirect of this exchange's answer leads, if it is one and its Location can be read.
@@ -169,6 +174,8 @@ mod tests {
         let untold = "> GET /a HTTP/1.1\n> Host: api.example\n> X-Forwarded-For: 203.0.113.7\n";
         let forwarded = "> GET /a HTTP/1.1\n> Host: api.example\n> Forwarded: for=203.0.113.7;proto=https\n";
         let inside = "> GET /a HTTP/1.1\n> Host: app:9000\n";
+        let balanced = "* client announced\n> GET /a HTTP/1.1\n> Host: api.example\n";
+        let balanced_tls = "* client announced tls\n> GET /a HTTP/1.1\n> Host: api.example\n";
         for (head, location, expected) in [
             (tls, "/a/", Some(Leads::SameOrigin)),
             (tls, "https://api.example/a/", Some(Leads::SameOrigin)),
@@ -178,6 +185,8 @@ mod tests {
             (told, "http://api.example/a/", Some(Leads::ToHttp)),
             (forwarded, "http://api.example/a/", Some(Leads::ToHttp)),
             (untold, "http://api.example/a/", Some(Leads::SameOrigin)),
+            (balanced, "http://api.example/a/", Some(Leads::SameOrigin)),
+            (balanced_tls, "http://api.example/a/", Some(Leads::ToHttp)),
             (plain, "http://api.example:80/a/", Some(Leads::SameOrigin)),
             (plain, "https://api.example/a", Some(Leads::ToHttps)),
             (tls, "https://api.example:8443/a", Some(Leads::OtherPort)),

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod dates;
+mod endpoint;
 pub mod given;
 pub mod har;
 pub mod location;
@@ -24,7 +25,6 @@ pub mod view;
 mod never_panics;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use ulid::Ulid;
 use crate::wire::{Lost, RawHead};
 
 pub use body::Body;
+pub use endpoint::{Endpoint, plain};
 pub use path::{OnPath, Position};
 pub use view::View;
 
@@ -68,6 +69,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The upstream as a URL without user information: the tap's, or where the client's own connection was going.
+    pub fn upstream_url(&self) -> Cow<'_, str> {
+        match &self.upstream.addr {
+            Some(addr) if self.tap.upstream_url.is_empty() => {
+                let scheme = if self.client.tls.is_some() { "https" } else { "http" };
+                Cow::Owned(format!("{scheme}://{addr}"))
+            }
+            _ => Cow::Borrowed(&self.tap.upstream_url),
+        }
+    }
+
     /// How much memory the exchange takes, for bounds on queues.
     pub fn memory(&self) -> usize {
         let response = self.response.seen().map_or(0, |response| {
@@ -89,8 +101,8 @@ pub struct Tap {
     /// Its name in the record.
     pub name: String,
     /// Where it listens.
-    pub listen: SocketAddr,
-    /// Its upstream as a URL without user information.
+    pub listen: Endpoint,
+    /// Its upstream as a URL without user information; empty where each connection has its own.
     pub upstream_url: String,
     /// Its place among the taps of its process.
     pub position: Position,
@@ -123,18 +135,31 @@ impl<T> Capture<T> {
 #[derive(Clone)]
 pub struct ClientSide {
     /// Its address.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
+    /// Who said that this is its address, where that is not who the connection is with.
+    pub announced: Option<Arc<Announced>>,
     /// The number of its connection, counted over all taps of the process.
     pub connection: u64,
     /// How the connection was protected, if it was.
     pub tls: Option<Arc<Tls>>,
 }
 
+/// That a client's address is known by a PROXY protocol header alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// `v1` or `v2`.
+    pub version: &'static str,
+    /// Who sent it.
+    pub by: Endpoint,
+    /// Whether the client spoke TLS with the sender, where the sender says so.
+    pub tls: Option<bool>,
+}
+
 /// The upstream's end of an exchange.
 #[derive(Clone)]
 pub struct UpstreamSide {
     /// Its address, once it was resolved.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<Endpoint>,
     /// The number of the upstream connection, counted over all taps of the process.
     pub connection: Option<u64>,
     /// Whether an earlier exchange used the same connection.

@@ -12,8 +12,10 @@ const NAME: usize = 24;
 pub(super) fn client(view: &View<'_>) -> u64 {
     let mut text = Vec::with_capacity(128);
     match view.exchange().client.addr.ip() {
-        IpAddr::V4(addr) => text.extend_from_slice(&addr.octets()),
-        IpAddr::V6(addr) => text.extend_from_slice(&addr.octets()),
+        Some(IpAddr::V4(addr)) => text.extend_from_slice(&addr.octets()),
+        Some(IpAddr::V6(addr)) => text.extend_from_slice(&addr.octets()),
+        // All that come by a socket have one address.
+        None => {}
     }
     for field in view.request().fields() {
         if ["user-agent", "x-forwarded-for", "forwarded"].iter().any(|name| field.is(name)) {

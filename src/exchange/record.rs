@@ -75,15 +75,30 @@ pub struct Client<'a> {
     pub addr: String,
     /// The number of its connection.
     pub connection: u64,
+    /// The PROXY protocol header by which the address is known, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// What was agreed on in TLS; null without it.
     pub tls: Option<Tls<'a>>,
+}
+
+/// A header that said whose a connection is.
+#[derive(Serialize)]
+pub struct ProxyProtocol {
+    /// `v1` or `v2`.
+    pub version: &'static str,
+    /// The address of who sent it.
+    pub from: String,
+    /// Whether the client spoke TLS with who sent it, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_tls: Option<bool>,
 }
 
 /// The upstream's end of an exchange.
 #[derive(Serialize)]
 pub struct Upstream<'a> {
-    /// The tap's upstream.
-    pub url: &'a str,
+    /// The tap's upstream, or where the connection was going that was redirected to the tap.
+    pub url: Cow<'a, str>,
     /// The address that was connected to.
     pub addr: Option<String>,
     /// The number of the connection.

@@ -19,6 +19,8 @@
 //! | `* time T` | when the exchange began; otherwise one second after the one before |
 //! | `* later 3s` | so long after the one before |
 //! | `* client addr 10.0.0.7` | the client's address; on loopback if nothing is said |
+//! | `* client unix` | it came by a socket of the Unix domain |
+//! | `* client announced` | its address was told by a PROXY protocol header; `tls` or `plain` behind it: which also told how it spoke with its sender |
 //! | `* client tls` | the client's connection is TLS; `* client tls certificate`: with a certificate of its own |
 //! | `* client plain` | it is not, which is so from the start |
 //! | `* upstream URL` | the tap's upstream |
@@ -50,13 +52,16 @@ use ulid::Ulid;
 use super::body::kept_of_answer;
 use super::given::{Given, GivenKeys};
 use super::{
-    Capture, ClientSide, Direction, Edit, Exchange, Failure, OnPath, Outcome, Position, Request, Response, Step, Tap,
-    Timing, Tls, Unfollowed, UpstreamSide, Version,
+    Announced, Capture, ClientSide, Direction, Edit, Endpoint, Exchange, Failure, OnPath, Outcome, Position, Request,
+    Response, Step, Tap, Timing, Tls, Unfollowed, UpstreamSide, Version,
 };
 use crate::auth::KeySet;
 use crate::wire::framer::Answers;
 use crate::wire::{Lost, RawHead};
 use part::Part;
+
+/// The port of a client's first connection.
+const FIRST_PORT: u16 = 50_000;
 
 /// Where a transcript can't be understood, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +147,8 @@ impl Reader {
     fn new(taps: Vec<String>) -> Self {
         // 2026-11-24T12:00:00Z.
         let time = Timestamp::from_second(1_795_521_600).unwrap_or(Timestamp::UNIX_EPOCH);
-        let client = ClientSide { addr: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000), connection: 1, tls: None };
+        let addr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), FIRST_PORT).into();
+        let client = ClientSide { addr, announced: None, connection: 1, tls: None };
         // Connections are numbered over all taps.
         let taps = taps.into_iter().zip((1..).step_by(1000));
         let taps: Vec<_> = taps.map(|(name, connection)| (name, ClientSide { connection, ..client.clone() })).collect();
@@ -198,15 +204,24 @@ impl Reader {
                 let by = seconds(rest).ok_or_else(|| format!("`{rest}` is not a duration such as 3s, 5m or 2h"))?;
                 self.advance(by);
             }
+            ("client", "announced" | "announced tls" | "announced plain") => {
+                let by = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 1).into(), FIRST_PORT).into();
+                let tls = rest.strip_prefix("announced ").map(|word| word == "tls");
+                self.client.announced = Some(Arc::new(Announced { version: "v2", by, tls }));
+            }
             ("client", "tls") => self.client.tls = Some(Arc::new(tls(false))),
             ("client", "tls certificate") => self.client.tls = Some(Arc::new(tls(true))),
             ("client", "plain") => self.client.tls = None,
             // Known by the version in the request line; the directive is for readers.
             ("client", "h2") => {}
+            ("client", "unix") => {
+                self.client.addr = Endpoint::unnamed();
+                self.new_connection();
+            }
             ("client", _) => {
                 let addr = rest.strip_prefix("addr ").and_then(|addr| addr.trim().parse::<IpAddr>().ok());
                 let addr = addr.ok_or_else(|| format!("`{rest}` is nothing that a client can be"))?;
-                self.client.addr.set_ip(addr);
+                self.client.addr = SocketAddr::new(addr, self.port()).into();
                 self.new_connection();
             }
             ("upstream", url) if url.starts_with("http://") || url.starts_with("https://") => {
@@ -262,10 +277,16 @@ impl Reader {
         path
     }
 
+    fn port(&self) -> u16 {
+        self.client.addr.tcp().map_or(FIRST_PORT, |addr| addr.port())
+    }
+
     fn new_connection(&mut self) {
         self.client.connection += 1;
-        let port = self.client.addr.port();
-        self.client.addr.set_port(port.checked_add(1).unwrap_or(50_000));
+        let port = self.port().checked_add(1).unwrap_or(FIRST_PORT);
+        if let Endpoint::Tcp(addr) = &mut self.client.addr {
+            addr.set_port(port);
+        }
     }
 
     fn advance(&mut self, by: Duration) {
@@ -330,7 +351,7 @@ impl Reader {
             tap: self.tap.clone(),
             client: self.client.clone(),
             upstream: UpstreamSide {
-                addr: self.upstream_addr,
+                addr: self.upstream_addr.map(Endpoint::from),
                 connection: Some(self.client.connection),
                 reused: false,
                 tls: self.tap.upstream_url.starts_with("https://").then(|| Arc::new(tls(true))),
@@ -388,7 +409,7 @@ fn taps_of(text: &str) -> Vec<String> {
 fn tap(url: &str) -> Tap {
     Tap {
         name: "tap".to_owned(),
-        listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
+        listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080).into(),
         upstream_url: url.to_owned(),
         position: Position::ALONE,
     }

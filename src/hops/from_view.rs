@@ -22,7 +22,7 @@ impl<'a> Sighting<'a> {
             time: exchange.time,
             total: Some(exchange.timing.total),
             connection: Some(exchange.client.connection),
-            client: Some(exchange.client.addr.ip().to_string()),
+            client: Some(exchange.client.addr.host()),
             tls: Some(exchange.client.tls.is_some()),
             client_certificate: exchange.client.tls.as_ref().is_some_and(|tls| tls.peer_certificate),
             method: String::from_utf8_lossy(view.method()).into_owned(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::hashes::Hashes;
 use super::table::{Bounded, Table};
 use crate::auth::{Detail, Fingerprint, Scheme, Secret};
-use crate::exchange::View;
+use crate::exchange::{Endpoint, View};
 
 /// Entries of each table.
 const ENTRIES: usize = 4096;
@@ -86,7 +86,7 @@ impl Outcomes {
 
     pub(super) fn learn(&mut self, view: &View<'_>) {
         let exchange = view.exchange();
-        let (time, backend) = (exchange.time, exchange.upstream.addr);
+        let (time, backend) = (exchange.time, exchange.upstream.addr.as_ref().and_then(Endpoint::tcp));
         if let Some(nonce) = view.challenge(&Scheme::Digest).and_then(|challenge| challenge.param("nonce")) {
             let fingerprint =
                 Secret::new(bytes::Bytes::copy_from_slice(nonce.as_bytes())).fingerprint(view.redactor().key());

@@ -11,12 +11,13 @@ use super::ListeningTap;
 use super::http2_limits::{self, STREAMS};
 use super::hyper_error::{SendError, failure_of};
 use super::passed::{PassedBody, Shared};
-use super::upstream;
+use super::upstream::{self, Errand};
 use crate::exchange::{Failure, UpstreamSide};
 
 /// HTTP/1 connections of one HTTP/2 client, kept while they are idle.
 pub(super) struct Http1Pool {
     tap: Arc<ListeningTap>,
+    errand: Errand,
     idle: Mutex<Vec<(http1::SendRequest<PassedBody>, UpstreamSide)>>,
 }
 
@@ -24,8 +25,8 @@ pub(super) struct Http1Pool {
 const CONNECTION_FIELDS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
 impl Http1Pool {
-    pub(super) fn new(tap: Arc<ListeningTap>) -> Self {
-        Http1Pool { tap, idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(tap: Arc<ListeningTap>, errand: Errand) -> Self {
+        Http1Pool { tap, errand, idle: Mutex::new(Vec::new()) }
     }
 
     pub(super) async fn send(
@@ -62,7 +63,7 @@ impl Http1Pool {
             }
         }
         let offer = [b"http/1.1".to_vec()];
-        let connected = upstream::connect(&self.tap.target, &offer, &self.tap.limits).await?;
+        let connected = upstream::connect(&self.errand, &offer, &self.tap.limits).await?;
         recording.with(|recording| recording.connected_in(connected.took));
         let handshake = http2_limits::towards_http1().handshake(TokioIo::new(connected.stream));
         let (sender, connection) = handshake.await.map_err(|error| failure_of(&error))?;

@@ -26,7 +26,7 @@ use super::passed::{Passed, PassedBody, Shared, fields};
 use super::recorder::{Began, Connection, Recording};
 use super::reply::Reply;
 use super::stream::{Rewound, Stream};
-use super::upstream::Connected;
+use super::upstream::{Connected, Errand};
 use super::{ListeningTap, host_edit};
 use crate::exchange::{self, Failure, Outcome, Step, UpstreamSide, Version};
 use crate::panics;
@@ -67,8 +67,8 @@ impl Backend {
     }
 
     /// HTTP/1, since the upstream has nothing else.
-    pub(super) fn http1(tap: Arc<ListeningTap>) -> Self {
-        Backend::Http1(Arc::new(Http1Pool::new(tap)))
+    pub(super) fn http1(tap: Arc<ListeningTap>, errand: Errand) -> Self {
+        Backend::Http1(Arc::new(Http1Pool::new(tap, errand)))
     }
 }
 
@@ -216,9 +216,9 @@ impl Requests {
         let first = self.count.lock().map(|mut count| std::mem::replace(&mut *count, 1) == 0).unwrap_or(false);
         let (mut side, took) = match &self.sender {
             Sender::Http2 { side, took, .. } => (side.clone(), first.then_some(*took)),
-            _ => (UpstreamSide { addr: None, connection: None, reused: false, tls: None }, None),
+            _ => (self.connection.unconnected(), None),
         };
-        side.reused = !first && side.addr.is_some();
+        side.reused = !first && side.connection.is_some();
         let mut recording = Recording::begin(self.connection.clone(), side, request, Began::now());
         if let Some(took) = took {
             recording.connected_in(took);
@@ -229,7 +229,11 @@ impl Requests {
 
     /// Says where the request goes: as the tap was told, or as it came. What a request was changed in is in the record.
     fn set_authority(&self, parts: &mut http::request::Parts, recording: &Shared) {
-        let scheme = if self.tap.target.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let is_tls = match self.tap.is_transparent() {
+            true => self.connection.client.tls.is_some(),
+            false => self.tap.target.tls.is_some(),
+        };
+        let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
         let edit = match (&self.tap.host, &self.sender) {
             (Some(host), _) => authority::replace(parts, host, scheme).map(|from| host_edit(host, from)),
             (None, Sender::Http2 { .. }) => authority::name_by_host(parts, scheme),

@@ -7,12 +7,15 @@ mod authority;
 mod buffers;
 mod downstream;
 mod flow;
+mod happy_eyeballs;
 mod held;
 mod hop;
 mod http1_pool;
 mod http2;
 mod http2_limits;
 mod hyper_error;
+mod introduction;
+mod listen;
 mod observer;
 mod passed;
 mod recorder;
@@ -22,25 +25,28 @@ mod seldom;
 mod stream;
 #[cfg(test)]
 mod test_connection;
+mod transparent;
 mod upstream;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 
 pub use crate::config::{Limits, TapConfig};
-use crate::config::{ServerTls, SetHost};
-use crate::exchange::{Edit, Failure, Position, Tap};
+use crate::config::{Place, ProxyProtocol, ServerTls, SetHost};
+use crate::exchange::{Edit, Endpoint, Failure, Position, Tap};
 use crate::queue::Outlet;
+use crate::wire::proxy_header::ProxyVersion;
 use hop::Hop;
 pub use hop::Hops;
+use listen::Listening;
+pub use listen::{Listener, SocketFile, listen, listen_unix};
 use seldom::Seldom;
+pub use transparent::may_mark;
 use upstream::Target;
 
 /// How long accepting waits after it failed for want of descriptors.
@@ -49,7 +55,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A tap that is served.
 pub struct ListeningTap {
     tap: Arc<Tap>,
-    target: Target,
+    target: Arc<Target>,
+    proxy_protocol_in: bool,
     host: Option<Arc<SetHost>>,
     server_tls: Option<Arc<ServerTls>>,
     limits: Limits,
@@ -59,6 +66,10 @@ pub struct ListeningTap {
     speaks_http2: OnceCell<bool>,
     turned_away: Seldom,
     no_handshake: Seldom,
+    no_header: Seldom,
+    no_tunnel: Seldom,
+    not_redirected: Seldom,
+    own_redirected: Seldom,
     wrong_protocol: Seldom,
     not_accepted: Seldom,
 }
@@ -68,7 +79,7 @@ impl ListeningTap {
     /// process, and how they tell each other of requests, if they do.
     pub fn new(
         config: &TapConfig,
-        listen: SocketAddr,
+        listen: Endpoint,
         limits: Limits,
         outlet: Outlet,
         position: Position,
@@ -78,7 +89,16 @@ impl ListeningTap {
         ListeningTap {
             hop: hops.map(|hops| Arc::new(Hop::new(hops, tap.name.clone(), position))),
             tap: Arc::new(tap),
-            target: Target { upstream: config.upstream.clone(), tls: config.client_tls.clone() },
+            target: Arc::new(Target {
+                upstream: config.upstream.clone(),
+                tls: config.client_tls.clone(),
+                mark: config.mark,
+                proxy_protocol: config.proxy_protocol_out.map(|version| match version {
+                    ProxyProtocol::V1 => ProxyVersion::V1,
+                    ProxyProtocol::V2 => ProxyVersion::V2,
+                }),
+            }),
+            proxy_protocol_in: config.proxy_protocol_in,
             host: config.host.clone().map(Arc::new),
             server_tls: config.server_tls.clone(),
             limits,
@@ -87,6 +107,10 @@ impl ListeningTap {
             speaks_http2: OnceCell::new(),
             turned_away: Seldom::default(),
             no_handshake: Seldom::default(),
+            no_header: Seldom::default(),
+            no_tunnel: Seldom::default(),
+            not_redirected: Seldom::default(),
+            own_redirected: Seldom::default(),
             wrong_protocol: Seldom::default(),
             not_accepted: Seldom::default(),
         }
@@ -97,15 +121,28 @@ impl ListeningTap {
         &self.tap.name
     }
 
-    /// Where clients are to be pointed at.
+    /// Where clients are to be pointed at: a URL, or a socket as in `unix:/run/tap.sock`.
     pub fn url(&self) -> String {
         let scheme = if self.server_tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.tap.listen)
+        match &self.tap.listen {
+            Endpoint::Tcp(addr) => format!("{scheme}://{addr}"),
+            socket => socket.to_string(),
+        }
+    }
+
+    /// Where it listens.
+    pub fn listen(&self) -> &Endpoint {
+        &self.tap.listen
     }
 
     /// Where its connections go.
     pub fn upstream_url(&self) -> &str {
-        &self.tap.upstream_url
+        if self.is_transparent() { "where each connection was going" } else { &self.tap.upstream_url }
+    }
+
+    /// Whether its connections go where their clients wanted them to.
+    fn is_transparent(&self) -> bool {
+        self.target.upstream.place == Place::Original
     }
 
     /// How many client connections are open.
@@ -124,29 +161,6 @@ fn host_edit(host: &SetHost, from: String) -> Edit {
     Edit { what: "host", from: from.into(), to: host.to.clone().into(), why: host.why }
 }
 
-/// Listeners of one address, one for each of `threads`.
-///
-/// # Errors
-/// What the operating system says when the address can't be listened on.
-pub fn listen(addr: SocketAddr, threads: usize) -> io::Result<(SocketAddr, Vec<StdListener>)> {
-    // A port that is shared by choice can't be told from one that is taken, so it is tried without sharing first.
-    let probe = bind(addr, false)?;
-    let addr = probe.local_addr()?;
-    drop(probe);
-    let listeners = (0..threads).map(|_| bind(addr, true)).collect::<io::Result<_>>()?;
-    Ok((addr, listeners))
-}
-
-fn bind(addr: SocketAddr, shared: bool) -> io::Result<StdListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(1024)?;
-    Ok(socket.into())
-}
-
 /// The threads that serve, and the way to stop them.
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
@@ -160,11 +174,11 @@ impl Workers {
     ///
     /// # Errors
     /// What the operating system says when a thread can't be started.
-    pub fn start(taps: Vec<(Arc<ListeningTap>, Vec<StdListener>)>) -> io::Result<Self> {
+    pub fn start(taps: Vec<(Arc<ListeningTap>, Vec<Listener>)>) -> io::Result<Self> {
         let (draining, _) = watch::channel(false);
         let (stop, _) = watch::channel(false);
         let threads_wanted = taps.iter().map(|(_, listeners)| listeners.len()).max().unwrap_or_default();
-        let mut shares: Vec<Vec<(Arc<ListeningTap>, StdListener)>> = (0..threads_wanted).map(|_| Vec::new()).collect();
+        let mut shares: Vec<Vec<(Arc<ListeningTap>, Listener)>> = (0..threads_wanted).map(|_| Vec::new()).collect();
         let mut kept = Vec::new();
         for (tap, listeners) in taps {
             for (share, listener) in shares.iter_mut().zip(listeners) {
@@ -207,12 +221,12 @@ impl Workers {
 
 /// One thread's work: its listeners, until it is stopped. Connections that still run then are dropped with the runtime.
 async fn work(
-    share: Vec<(Arc<ListeningTap>, StdListener)>,
+    share: Vec<(Arc<ListeningTap>, Listener)>,
     draining: watch::Receiver<bool>,
     mut stop: watch::Receiver<bool>,
 ) {
     for (tap, listener) in share {
-        match TcpListener::from_std(listener) {
+        match Listening::new(listener) {
             Ok(listener) => drop(tokio::spawn(accept(tap, listener, draining.clone()))),
             Err(error) => tracing::error!(tap = %tap.tap.name, "cannot serve the listener: {error}"),
         }
@@ -221,7 +235,7 @@ async fn work(
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(tap: Arc<ListeningTap>, listener: TcpListener, mut draining: watch::Receiver<bool>) {
+async fn accept(tap: Arc<ListeningTap>, listener: Listening, mut draining: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -230,9 +244,9 @@ async fn accept(tap: Arc<ListeningTap>, listener: TcpListener, mut draining: wat
         match accepted {
             Ok((stream, addr)) if tap.open_connections() < tap.limits.connections => {
                 let open = OpenConnection::of(tap.clone());
-                let draining = draining.clone();
+                let serving = downstream::serve(open.0.clone(), stream, addr, draining.clone());
                 tokio::spawn(async move {
-                    downstream::serve(open.0.clone(), stream, addr, draining).await;
+                    serving.await;
                     drop(open);
                 });
             }

@@ -51,7 +51,7 @@ pub(super) struct Observer {
     client_left: bool,
     /// Why the upstream's answer can't go on to the client.
     refusal: Option<Failure>,
-    /// Whether a fault in the program ended the recording of this connection. Its bytes go on.
+    /// Whether a fault in the program ended the recording of this connection, or it is not to be read. Its bytes go on.
     is_broken: bool,
 }
 
@@ -62,7 +62,7 @@ impl Observer {
         hop: Option<Arc<Hop>>,
         head_limit: usize,
     ) -> Self {
-        let upstream = UpstreamSide { addr: None, connection: None, reused: false, tls: None };
+        let upstream = connection.unconnected();
         Observer {
             connection,
             upstream,
@@ -84,6 +84,15 @@ impl Observer {
             refusal: None,
             is_broken: false,
         }
+    }
+
+    /// Of a connection that is to pass unread, for as long as both sides like.
+    pub(super) fn unread(connection: Arc<Connection>) -> Self {
+        let mut observer = Self::new(connection, None, None, 0);
+        observer.is_broken = true;
+        observer.requests.stop();
+        observer.responses.stop();
+        observer
     }
 
     /// The upstream connection was made; what is recorded from now on passes over it.

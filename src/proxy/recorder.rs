@@ -1,6 +1,7 @@
 //! Puts what the framers found together into exchanges and sends them off, also when a connection breaks.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,8 +11,8 @@ use ulid::Ulid;
 
 use crate::exchange::body::{TEXT_KEPT, kept_of_answer};
 use crate::exchange::{
-    Body, Capture, ClientSide, Direction, Edit, Exchange, OnPath, Outcome, Request, Response, Tap, Timing, Unfollowed,
-    UpstreamSide, Version, payload,
+    Body, Capture, ClientSide, Direction, Edit, Endpoint, Exchange, OnPath, Outcome, Request, Response, Tap, Timing,
+    Unfollowed, UpstreamSide, Version, payload,
 };
 use crate::panics;
 use crate::queue::Outlet;
@@ -24,7 +25,21 @@ const INTERIM_KEPT: usize = 8;
 pub(super) struct Connection {
     pub(super) tap: Arc<Tap>,
     pub(super) client: ClientSide,
+    /// Where the client's connection was going, if that is where it goes.
+    pub(super) original: Option<Box<SocketAddr>>,
     pub(super) outlet: Outlet,
+}
+
+impl Connection {
+    /// The upstream's side before there is a connection.
+    pub(super) fn unconnected(&self) -> UpstreamSide {
+        UpstreamSide {
+            addr: self.original.as_deref().copied().map(Endpoint::from),
+            connection: None,
+            reused: false,
+            tls: None,
+        }
+    }
 }
 
 /// One exchange in the making. Dropped before it is finished, it is sent off as it stands.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,19 +10,51 @@ use std::time::{Duration, Instant};
 use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Limits;
-use super::stream::Stream;
-use crate::config::{ClientTls, Upstream};
-use crate::exchange::{Failure, Step, Tls, UpstreamSide};
+use super::happy_eyeballs;
+use super::stream::{Socket, Stream};
+use super::transparent::{self, Original};
+use crate::config::{ClientTls, Place, Upstream};
+use crate::exchange::{Endpoint, Failure, Step, Tls, UpstreamSide};
+use crate::wire::proxy_header::{self, ProxyVersion};
 
 /// Where a tap's upstream connections go.
 pub(super) struct Target {
     pub(super) upstream: Upstream,
     pub(super) tls: Option<Arc<ClientTls>>,
+    /// Which PROXY protocol header comes before all else.
+    pub(super) proxy_protocol: Option<ProxyVersion>,
+    /// What its connections are marked with.
+    pub(super) mark: Option<u32>,
+}
+
+/// What the upstream connections of one client are made for.
+#[derive(Clone)]
+pub(super) struct Errand {
+    pub(super) target: Arc<Target>,
+    /// The PROXY protocol header that tells of the client.
+    pub(super) header: Option<Arc<[u8]>>,
+    /// Where the client's connection was going, if that is where it goes.
+    pub(super) original: Option<Box<Original>>,
+}
+
+impl Errand {
+    /// TLS towards the upstream, where it is spoken.
+    pub(super) fn tls(&self) -> Option<&ClientTls> {
+        self.target.tls.as_deref().filter(|_| self.original.as_ref().is_none_or(|original| original.is_tls))
+    }
+
+    /// The name by which the upstream's certificate is checked, or its address.
+    fn host(&self) -> String {
+        match &self.original {
+            Some(original) => original.server_name.clone().unwrap_or_else(|| original.addr.ip().to_string()),
+            None => self.target.upstream.host().unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// An upstream connection.
@@ -37,23 +70,30 @@ pub(super) struct Connected {
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Makes a connection and, for an `https` upstream, the TLS handshake with `offer` as ALPN.
-pub(super) async fn connect(target: &Target, offer: &[Vec<u8>], limits: &Limits) -> Result<Connected, Failure> {
+pub(super) async fn connect(errand: &Errand, offer: &[Vec<u8>], limits: &Limits) -> Result<Connected, Failure> {
     let began = Instant::now();
-    let (tcp, addr) = connect_tcp(&target.upstream, limits).await?;
+    let (mut socket, addr) = match &errand.original {
+        Some(original) => connect_original(original.addr, &errand.target, limits).await?,
+        None => connect_socket(&errand.target, limits).await?,
+    };
+    if let Some(header) = &errand.header {
+        announce(&mut socket, header).await?;
+    }
     let mut side = UpstreamSide {
         addr: Some(addr),
         connection: Some(CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1),
         reused: false,
         tls: None,
     };
-    let Some(tls) = &target.tls else {
-        return Ok(Connected { stream: Stream::Plain(tcp), side, alpn: None, took: began.elapsed() });
+    let Some(tls) = errand.tls() else {
+        return Ok(Connected { stream: Stream::Plain(socket), side, alpn: None, took: began.elapsed() });
     };
-    let name = ServerName::try_from(target.upstream.host.clone())
+    let host = errand.host();
+    let name = ServerName::try_from(host.clone())
         .map_err(|_| Failure { step: Step::Tls, reason: "the upstream's host is no name for a certificate".into() })?;
     let mut config = rustls::ClientConfig::clone(&tls.config);
     config.alpn_protocols = offer.to_vec();
-    let handshake = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, socket);
     let stream = match timeout(limits.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Failure { step: Step::Tls, reason: tls_reason(&error) }),
@@ -64,41 +104,76 @@ pub(super) async fn connect(target: &Target, offer: &[Vec<u8>], limits: &Limits)
     side.tls = Some(Arc::new(Tls {
         version: version_name(session.protocol_version()),
         alpn: alpn.as_deref().map(|name| String::from_utf8_lossy(name).into_owned()),
-        server_name: Some(target.upstream.host.clone()),
+        server_name: Some(host),
         peer_certificate: true,
         verified: tls.verifies,
     }));
     Ok(Connected { stream: Stream::Connected(Box::new(stream)), side, alpn, took: began.elapsed() })
 }
 
-async fn connect_tcp(upstream: &Upstream, limits: &Limits) -> Result<(TcpStream, SocketAddr), Failure> {
-    let addresses = resolve(upstream, limits).await?;
-    let connect = async {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for addr in addresses {
-            match TcpStream::connect(addr).await {
-                Ok(stream) => return Ok((stream, addr)),
-                Err(error) => last = error,
-            }
-        }
-        Err(Failure { step: Step::Connect, reason: connect_reason(&last) })
+async fn connect_socket(target: &Target, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let (host, port) = match &target.upstream.place {
+        Place::Host { host, port } => (host.as_str(), *port),
+        Place::Unix(path) => return connect_unix(path, limits).await,
+        // There is none before a client has come.
+        Place::Original => return Err(Failure { step: Step::Connect, reason: "no destination is known".to_owned() }),
     };
-    let (stream, addr) = timeout(limits.connect_timeout, connect).await.unwrap_or_else(|_| {
-        let reason = format!("no connection within {:?}", limits.connect_timeout);
-        Err(Failure { step: Step::ConnectTimeout, reason })
-    })?;
-    // Small writes go out at once, as they came in.
-    let _ = stream.set_nodelay(true);
-    Ok((stream, addr))
+    let addresses = resolve(host, port, limits).await?;
+    let mark = target.mark;
+    let connect = async {
+        match happy_eyeballs::first(addresses, |addr| transparent::connect_marked(addr, mark)).await {
+            Ok((stream, addr)) => Ok((Socket::Tcp(stream), addr.into())),
+            Err(error) => Err(Failure { step: Step::Connect, reason: connect_reason(&error) }),
+        }
+    };
+    let (socket, addr) = timeout(limits.connect_timeout, connect).await.unwrap_or_else(|_| Err(too_late(limits)))?;
+    socket.set_nodelay();
+    Ok((socket, addr))
 }
 
-async fn resolve(upstream: &Upstream, limits: &Limits) -> Result<Vec<SocketAddr>, Failure> {
-    let host = upstream.host.as_str();
+/// Connects to where a client's connection was going.
+async fn connect_original(addr: SocketAddr, target: &Target, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let failed = |error: io::Error| Failure { step: Step::Connect, reason: connect_reason(&error) };
+    let connect = transparent::connect(addr, target.mark);
+    let socket = timeout(limits.connect_timeout, connect).await.map_err(|_| too_late(limits))?.map_err(failed)?;
+    socket.set_nodelay();
+    Ok((socket, addr.into()))
+}
+
+fn too_late(limits: &Limits) -> Failure {
+    Failure { step: Step::ConnectTimeout, reason: format!("no connection within {:?}", limits.connect_timeout) }
+}
+
+async fn connect_unix(path: &Path, limits: &Limits) -> Result<(Socket, Endpoint), Failure> {
+    let failed = |error: io::Error| {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+            io::ErrorKind::PermissionDenied => "the tap may not write to the socket".to_owned(),
+            // A server whose queue is full has sockets say so, where a port would let clients wait.
+            io::ErrorKind::WouldBlock => "the server accepts no more connections".to_owned(),
+            _ => connect_reason(&error),
+        };
+        Failure { step: Step::Connect, reason }
+    };
+    match timeout(limits.connect_timeout, UnixStream::connect(path)).await {
+        Ok(Ok(stream)) => Ok((Socket::Unix(stream), Endpoint::Unix(Arc::from(path)))),
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(too_late(limits)),
+    }
+}
+
+/// Says whose the connection is, before anything else. A new connection has room for it.
+async fn announce(socket: &mut Socket, header: &[u8]) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure { step: Step::Send, reason: format!("its PROXY protocol header: {error}") };
+    socket.write_all(header).await.map_err(failed)
+}
+
+async fn resolve(host: &str, port: u16, limits: &Limits) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, upstream.port)]);
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let failed = |reason: String| Failure { step: Step::Dns, reason: format!("{host}: {reason}") };
-    match timeout(limits.connect_timeout, tokio::net::lookup_host((host, upstream.port))).await {
+    match timeout(limits.connect_timeout, tokio::net::lookup_host((host, port))).await {
         Ok(Ok(found)) => {
             let found: Vec<_> = found.collect();
             if found.is_empty() { Err(failed("the name has no address".into())) } else { Ok(found) }
@@ -115,7 +190,10 @@ async fn resolve(upstream: &Upstream, limits: &Limits) -> Result<Vec<SocketAddr>
 pub(super) async fn speaks_http2(target: &Target, limits: &Limits) -> Result<bool, Failure> {
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     const SETTINGS: u8 = 4;
-    let (mut stream, _) = connect_tcp(&target.upstream, limits).await?;
+    let (mut stream, _) = connect_socket(target, limits).await?;
+    if let Some(version) = target.proxy_protocol {
+        announce(&mut stream, &proxy_header::written(version, None)).await?;
+    }
     let ask = async {
         stream.write_all(PREFACE_AND_SETTINGS).await?;
         let mut frame = [0; 9];

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::escape::printable;
 use crate::auth::{Detail, Scheme};
 use crate::exchange::record::read::Read;
-use crate::exchange::{Outcome, View};
+use crate::exchange::{Endpoint, Outcome, View};
 
 /// What is told of an exchange.
 pub struct Shown {
@@ -73,9 +73,9 @@ impl Shown {
             method: redactor.name(view.method()).into_owned(),
             target: view.shown_target().to_owned(),
             // An archive does not tell.
-            client: Some(exchange.client.addr.ip())
-                .filter(|addr| !addr.is_unspecified())
-                .map_or_else(String::new, |addr| addr.to_string()),
+            client: Some(&exchange.client.addr)
+                .filter(|addr| addr.ip().is_none_or(|ip| !ip.is_unspecified()))
+                .map_or_else(String::new, Endpoint::host),
             credential: offered.map(|offered| printable(&view.label(offered))),
             expires_in: exp.map(|exp| exp.as_second() - exchange.time.as_second()),
             end: match exchange.outcome {
@@ -85,7 +85,7 @@ impl Shown {
             },
             time: Some(exchange.time),
             total: exchange.timing.total,
-            backend: exchange.upstream.addr.map(|addr| addr.to_string()),
+            backend: exchange.upstream.addr.as_ref().map(Endpoint::to_string),
             is_probe: is_probe(view.request().value("user-agent").unwrap_or_default(), view.path()),
             has_failed: matches!(exchange.outcome, Outcome::UpstreamFailed(_)),
             whose: whose.finish(),

@@ -217,10 +217,14 @@ impl<'r> Told<'r> {
             Ok(addr) => {
                 all.put("client.address", addr.ip().to_string());
                 all.put("client.port", i64::from(addr.port()));
-                all.put("network.peer.address", addr.ip().to_string());
-                all.put("network.peer.port", i64::from(addr.port()));
             }
             Err(_) => all.text("client.address", &record["client"]["addr"]),
+        }
+        // Who speaks for the client may be somebody else, such as a load balancer.
+        let peer = record["client"]["proxy_protocol"]["from"].as_str().or(record["client"]["addr"].as_str());
+        if let Some(peer) = peer.and_then(|peer| peer.parse::<SocketAddr>().ok()) {
+            all.put("network.peer.address", peer.ip().to_string());
+            all.put("network.peer.port", i64::from(peer.port()));
         }
         if let Some(version) = request["version"].as_str().and_then(|version| version.strip_prefix("HTTP/")) {
             all.put("network.protocol.name", "http".to_owned());

@@ -27,7 +27,7 @@ pub struct Tap {
 /// One tap of the process, as its banner announces it.
 #[derive(Clone, Debug)]
 pub struct Address {
-    /// `http` or `https`.
+    /// `http`, `https`, or `unix`, of which the address is none.
     pub scheme: String,
     pub addr: SocketAddr,
     /// The whole line.
@@ -232,6 +232,10 @@ fn addresses(banner: &str) -> Vec<Address> {
 
 fn address(line: &str) -> Option<Address> {
     let (before, _) = line.split_once("->")?;
+    if before.split_whitespace().any(|word| word.starts_with("unix:")) {
+        let addr = SocketAddr::from(([0, 0, 0, 0], 0));
+        return Some(Address { scheme: "unix".to_owned(), addr, line: line.to_owned() });
+    }
     let url = before.split_whitespace().find(|word| word.starts_with("http://") || word.starts_with("https://"))?;
     let (scheme, rest) = url.split_once("://")?;
     let addr = rest.trim_end_matches('/').parse().ok()?;

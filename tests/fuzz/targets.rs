@@ -9,6 +9,7 @@ use authtap::exchange::{Exchange, View, har, transcript};
 use authtap::hops::trace::{HopHeader, HopKey, Way};
 use authtap::sinks::recorded;
 use authtap::wire::framer::Answers;
+use authtap::wire::proxy_header::{self, Announced, Reading};
 use authtap::wire::{Framer, Step};
 use bytes::Bytes;
 
@@ -16,7 +17,7 @@ use bytes::Bytes;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 9] = [
     ("framer", framer),
     ("challenge", challenge),
     ("credentials", credentials),
@@ -24,8 +25,41 @@ pub(crate) const TARGETS: [Target; 8] = [
     ("har", archive),
     ("record", record),
     ("hop_header", hop_header),
+    ("proxy_protocol", proxy_protocol),
     ("exchange", exchange),
 ];
+
+/// Every start of a header is a start of one, what is none stays none, what stands behind it changes nothing, and what it says
+/// can be said again.
+pub(crate) fn proxy_protocol(input: &[u8]) {
+    let whole = proxy_header::read(input);
+    let mut earlier = Reading::More;
+    for cut in 0..input.len().min(600) {
+        let now = proxy_header::read(&input[..cut]);
+        if earlier != Reading::More {
+            assert!(
+                now == earlier || matches!((&now, &earlier), (Reading::Wrong(_), Reading::Wrong(_))),
+                "{cut} bytes"
+            );
+        }
+        earlier = now;
+    }
+    match (&whole, &earlier) {
+        (_, Reading::More) | (Reading::Wrong(_), Reading::Wrong(_)) => {}
+        (whole, earlier) => assert_eq!(whole, earlier, "what is behind it is not of it"),
+    }
+    let Reading::Whole(found) = whole else { return };
+    assert!(found.length <= input.len().min(proxy_header::V2_LIMIT));
+    if let Announced::Tcp { source, destination } = found.client {
+        let written = proxy_header::written(found.version, Some((source, destination)));
+        let Reading::Whole(again) = proxy_header::read(&written) else { panic!("what was written is not read") };
+        let plain = |addr: std::net::SocketAddr| std::net::SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        if source.ip().to_canonical().is_ipv4() == destination.ip().to_canonical().is_ipv4() {
+            let client = Announced::Tcp { source: plain(source), destination: plain(destination) };
+            assert_eq!(again.client, client, "it is read as another one");
+        }
+    }
+}
 
 /// Large enough for most heads of a corpus, and small enough that some are cut.
 const HEAD_LIMIT: usize = 4096;

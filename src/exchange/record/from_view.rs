@@ -1,14 +1,14 @@
 //! A record out of an exchange: what is shown, and what is masked.
 
 use super::{
-    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord, Record,
-    Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream,
+    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord,
+    ProxyProtocol, Record, Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream,
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
 use crate::exchange::signed::signed;
 use crate::exchange::view::{Offered, View};
-use crate::exchange::{self, Outcome, Timing};
+use crate::exchange::{self, Endpoint, Outcome, Timing};
 use crate::wire::{Field, HeadDefectKind, RawHead};
 
 impl<'a> Record<'a> {
@@ -33,11 +33,16 @@ impl<'a> Record<'a> {
             client: Client {
                 addr: exchange.client.addr.to_string(),
                 connection: exchange.client.connection,
+                proxy_protocol: exchange.client.announced.as_deref().map(|announced| ProxyProtocol {
+                    version: announced.version,
+                    from: announced.by.to_string(),
+                    client_tls: announced.tls,
+                }),
                 tls: exchange.client.tls.as_deref().map(tls),
             },
             upstream: Upstream {
-                url: &exchange.tap.upstream_url,
-                addr: exchange.upstream.addr.map(|addr| addr.to_string()),
+                url: exchange.upstream_url(),
+                addr: exchange.upstream.addr.as_ref().map(Endpoint::to_string),
                 connection: exchange.upstream.connection,
                 reused: exchange.upstream.reused,
                 tls: exchange.upstream.tls.as_deref().map(tls),

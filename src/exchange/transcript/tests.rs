@@ -31,7 +31,7 @@ fn what_is_said_once_holds_for_the_next() {
     let all = parse(text).unwrap();
     let times: Vec<String> = all.iter().map(|x| x.time.to_string()).collect();
     assert_eq!(times, ["2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z", "2026-01-02T03:09:06Z", "2026-01-02T03:09:07Z"]);
-    assert!(all.iter().all(|x| x.client.addr.ip().to_string() == "10.0.0.7" && x.client.tls.is_some()));
+    assert!(all.iter().all(|x| x.client.addr.host() == "10.0.0.7" && x.client.tls.is_some()));
     let connections: Vec<u64> = all.iter().map(|x| x.client.connection).collect();
     assert_eq!(connections, [2, 2, 3, 3]);
     assert_eq!(all[2].outcome, Outcome::ClientGone);

@@ -99,8 +99,8 @@ fn why_unstorable(view: &View<'_>, cookie: &str, host: Option<&str>) -> Option<&
         }
     }
     // Whether the client itself speaks TLS is known where nothing is before this tap.
-    let is_behind =
-        ["x-forwarded-proto", "forwarded", "via", "x-forwarded-for"].iter().any(|name| view.request().has(name));
+    let is_behind = view.exchange().client.announced.as_ref().is_some_and(|announced| announced.tls != Some(false))
+        || ["x-forwarded-proto", "forwarded", "via", "x-forwarded-for"].iter().any(|name| view.request().has(name));
     let is_local = host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]";
     (is_secure && view.exchange().client.tls.is_none() && !is_behind && !is_local && is_browser(view))
         .then_some("it is Secure, and the client has no TLS")

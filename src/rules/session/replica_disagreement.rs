@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::exchange::View;
+use crate::exchange::{Endpoint, View};
 use crate::memory::{Memory, Outcome};
 use crate::rules::evidence::{called, clip, clock, with_answer, with_credentials};
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
@@ -42,7 +42,11 @@ fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {
 fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     let offered = view.main_credentials().filter(|_| view.status() == 401)?;
     let exchange = view.exchange();
-    let now = Outcome { time: exchange.time, accepted: false, backend: exchange.upstream.addr };
+    let now = Outcome {
+        time: exchange.time,
+        accepted: false,
+        backend: exchange.upstream.addr.as_ref().and_then(Endpoint::tcp),
+    };
     let recent = |outcome: &&Outcome| exchange.time.duration_since(outcome.time) <= WINDOW;
     let earlier = memory.outcomes_here(view).iter().filter(recent);
     // One that was never accepted does not turn, and of those there are many.

@@ -39,7 +39,7 @@ fn check_one(view: &View<'_>, memory: &Memory) -> Option<Finding> {
         return None;
     }
     let nonce = memory.nonce_sent(view)?;
-    let (gave, got) = (nonce.backend?, view.exchange().upstream.addr?);
+    let (gave, got) = (nonce.backend?, view.exchange().upstream.addr.as_ref()?.tcp()?);
     if gave == got {
         return None;
     }

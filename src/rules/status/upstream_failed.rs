@@ -61,7 +61,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
         true => found,
         false => found.because(format!("reason: {}", clip(&failure.reason))),
     };
-    let found = found.because(format!("upstream: {}", clip(&view.exchange().tap.upstream_url)));
+    let found = found.because(format!("upstream: {}", clip(view.exchange().upstream_url())));
     let found = match view.response() {
         Some(response) => found.because(format!("response: {}, and broke off", response.status)),
         None => found.because("response: none"),
@@ -76,7 +76,7 @@ const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
 fn tls_to_plain_port(view: &View<'_>) -> Finding {
     let found = RULE.found(Certainty::Certain, "the client spoke TLS, and this port speaks plain HTTP");
     let found = found.severity(Severity::Info).at(At::Client).because("request: begins like a handshake of TLS");
-    let found = found.because(format!("upstream: {}", clip(&view.exchange().tap.upstream_url)));
+    let found = found.because(format!("upstream: {}", clip(view.exchange().upstream_url())));
     found.fix("Let the client ask for http:// here, or start the tap with `--tls`.")
 }
 

@@ -25,8 +25,11 @@ pub static RULE: Rule = Rule {
     examples: &[
         Example::fires("a password over http", BASIC),
         Example::fires("the gateway before says that it was http", FORWARDED),
+        Example::fires("the load balancer says that the client had no TLS", BALANCED_PLAIN),
         Example::quiet("TLS ends before the tap", TERMINATED),
+        Example::quiet("behind a load balancer that may end TLS", BALANCED),
         Example::quiet("on the same machine", LOOPBACK),
+        Example::quiet("by a socket of the same machine", SOCKET),
     ],
     check: Check::Exchange(check),
 };
@@ -61,9 +64,33 @@ const LOOPBACK: &str = r#"> GET /orders HTTP/1.1
 < HTTP/1.1 200 OK
 "#;
 
+const BALANCED_PLAIN: &str = r#"* client addr 203.0.113.9
+* client announced plain
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Basic {basic anna:correct horse}
+< HTTP/1.1 200 OK
+"#;
+
+const BALANCED: &str = r#"* client addr 203.0.113.9
+* client announced
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Basic {basic anna:correct horse}
+< HTTP/1.1 200 OK
+"#;
+
+const SOCKET: &str = r#"* client unix
+> GET /orders HTTP/1.1
+> Host: api.example
+> Authorization: Basic {basic anna:correct horse}
+< HTTP/1.1 200 OK
+"#;
+
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     let client = &view.exchange().client;
-    if client.tls.is_some() || client.addr.ip().to_canonical().is_loopback() {
+    let was_protected = client.announced.as_ref().is_some_and(|announced| announced.tls == Some(true));
+    if client.tls.is_some() || was_protected || client.addr.is_local() {
         return Vec::new();
     }
     let Some(offered) = view.offered().iter().find(|offered| is_worth_stealing(offered)) else { return Vec::new() };
@@ -75,7 +102,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
             let found = with_named(with_credentials(found, view, offered), view, Message::Request, "x-forwarded-proto");
             vec![with_named(found, view, Message::Request, "forwarded")]
         }
-        Leg::Direct if is_public(client.addr.ip()) => {
+        Leg::Direct if client.addr.ip().is_some_and(is_public) => {
             let summary = "the client sent its credentials over http, readable on the way";
             let found = RULE.found(Certainty::Certain, summary).at(At::Client).header(name);
             vec![with_credentials(found, view, offered).because("client: a public address, and no TLS")]
@@ -116,6 +143,9 @@ fn leg(view: &View<'_>) -> Leg {
     ];
     if says("http") {
         Leg::Http
+    } else if view.exchange().client.announced.as_ref().is_some_and(|announced| announced.tls.is_none()) {
+        // What sends the client's address may have ended its TLS.
+        Leg::Unknown
     } else if GATEWAYS.iter().any(|name| request.has(name)) {
         Leg::Unknown
     } else {
