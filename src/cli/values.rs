@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::admin_address;
-
 /// Where the inspector page is served, if it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inspect(Option<SocketAddr>);
