@@ -31,7 +31,7 @@ use metrics::Counting;
 use output::Output;
 use probes::Probes;
 use ring::Ring;
-use shown::Shown;
+use shown::{Fine, Shown};
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
 
@@ -173,9 +173,18 @@ impl Sinks {
         let fresh = || views.iter().zip(told).zip(&diagnosis.each).enumerate().filter(|(_, ((_, told), _))| !**told);
         self.count += 1;
         self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
-        let mut shown = Shown::of(outermost);
-        self.probes.mark(&mut shown, &diagnosis.whole.findings, views);
-        self.summary.add(&shown, &diagnosis.whole.findings);
+        let findings = &diagnosis.whole.findings;
+        let has_alarm = findings.first().is_some_and(|finding| finding.severity > Severity::Info);
+        let is_told = has_alarm || matches!(self.log, Log::Text(_)) || !self.probes.are_usual();
+        let shown = is_told.then(|| {
+            let mut shown = Shown::of(outermost);
+            self.probes.mark(&mut shown, findings, views);
+            shown
+        });
+        match &shown {
+            Some(shown) => self.summary.add(shown, findings),
+            None => self.summary.add_fine(&Fine::of(outermost)),
+        }
         if diagnosis.whole.is_left_out {
             self.summary.leave_out();
         }
@@ -201,13 +210,13 @@ impl Sinks {
                 }
             }
         }
-        if let Log::Text(console) = &mut self.log
-            && self.filter.holds(&shown, &diagnosis.whole.findings, views)
+        if let (Log::Text(console), Some(shown)) = (&mut self.log, &shown)
+            && self.filter.holds(shown, findings, views)
         {
-            if console.tells_of(&shown, &diagnosis.whole.findings) {
+            if console.tells_of(shown, findings) {
                 self.stdout.put(heads_shown.as_bytes());
             }
-            let text = console.exchange(&shown, self.count, &diagnosis.whole.findings);
+            let text = console.exchange(shown, self.count, findings);
             self.stdout.put(text.as_bytes());
         }
     }

@@ -36,6 +36,11 @@ impl Probes {
         Ok(probes)
     }
 
+    /// Whether it is the usual kinds, and no others.
+    pub(super) fn are_usual(&self) -> bool {
+        !self.shows_usual && self.more.is_empty()
+    }
+
     /// Decides whether it is one.
     pub(super) fn mark(&self, shown: &mut Shown, findings: &[Finding], heads: &(impl Heads + ?Sized)) {
         shown.is_probe &= !self.shows_usual;

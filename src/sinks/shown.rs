@@ -45,6 +45,29 @@ pub struct Shown {
     pub(super) whose: u64,
 }
 
+/// An exchange in which nothing was found and that nobody is told of, as it is counted: no text is made of it.
+pub(super) struct Fine<'e> {
+    /// Whether it is a health probe.
+    pub(super) is_probe: bool,
+    /// When it began, where it was served and had credentials.
+    pub(super) served: Option<Timestamp>,
+    /// The backend that answered.
+    pub(super) backend: Option<&'e Endpoint>,
+}
+
+impl<'e> Fine<'e> {
+    /// What is counted of a live exchange.
+    pub(super) fn of(view: &View<'e>) -> Self {
+        let exchange = view.exchange();
+        let is_served = exchange.response.seen().is_some_and(|response| (200..300).contains(&response.status));
+        Fine {
+            is_probe: is_probe(view.request().value("user-agent").unwrap_or_default(), view.path()),
+            served: Some(exchange.time).filter(|_| is_served && view.main_credentials().is_some()),
+            backend: exchange.upstream.addr.as_ref(),
+        }
+    }
+}
+
 impl Shown {
     /// What is told of a live exchange.
     pub fn of(view: &View<'_>) -> Self {

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use super::Lost;
 use super::escape::printable;
-use super::shown::Shown;
+use super::shown::{Fine, Shown};
 use super::wrap::cut;
+use crate::exchange::Endpoint;
 use crate::rules::{Finding, Severity};
 
 /// Distinct values that are told apart for each cause; beyond that it is "many".
@@ -28,6 +29,8 @@ pub struct Summary {
     served: Option<Timestamp>,
     /// The addresses of the backends that served such requests.
     serving: BTreeSet<String>,
+    /// The one that served last, which is in there.
+    last: Option<Endpoint>,
     causes: BTreeMap<&'static str, Cause>,
 }
 
@@ -72,6 +75,20 @@ impl Summary {
         }
         shown.backend.iter().for_each(|addr| note(&mut cause.backends, || addr.clone()));
         note(&mut cause.routes, || format!("{} {}", shown.method, shown.path()));
+    }
+
+    /// Counts an exchange in which nothing was found and that nobody is told of.
+    pub(super) fn add_fine(&mut self, fine: &Fine<'_>) {
+        self.exchanges += 1;
+        self.probes += u64::from(fine.is_probe);
+        if fine.served.is_none() {
+            return;
+        }
+        self.served = self.served.max(fine.served);
+        if fine.backend != self.last.as_ref() {
+            self.last = fine.backend.cloned();
+            fine.backend.iter().for_each(|addr| note(&mut self.serving, || addr.to_string()));
+        }
     }
 
     /// Notes that the exchange that was counted last was not diagnosed.
@@ -246,5 +263,34 @@ mod tests {
         let bad = format!("* upstream addr 10.0.0.2:80\n{}", request(1, "401 Unauthorized").repeat(6));
         let text = summary(&format!("{good}{bad}"));
         assert!(text.contains("only at the backend 10.0.0.2:80; 1 others served"), "{text}");
+    }
+
+    #[test]
+    fn what_nobody_is_told_of_is_counted_like_the_rest() {
+        let asked = "> GET /a HTTP/1.1\n> Host: x\n> Authorization: Bearer abcdefghijklmnop\n";
+        let text = format!(
+            "{asked}< HTTP/1.1 200 OK\n> GET /healthz HTTP/1.1\n> Host: x\n< HTTP/1.1 200 OK\n\
+             {asked}< HTTP/1.1 401 Unauthorized\n{asked}< HTTP/1.1 204 No Content\n"
+        );
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
+        let mut diagnoser = Diagnoser::default();
+        let (mut whole, mut brief) = (Summary::default(), Summary::default());
+        for exchange in &transcript::parse(&text).unwrap() {
+            let view = View::new(exchange, &redactor);
+            let findings = diagnoser.diagnose(&view).findings;
+            whole.add(&Shown::of(&view), &findings);
+            match findings.first().is_some_and(|finding| finding.severity > Severity::Info) {
+                true => brief.add(&Shown::of(&view), &findings),
+                false => brief.add_fine(&Fine::of(&view)),
+            }
+        }
+        let said = |summary: &Summary| summary.text(Duration::from_secs(1), &Lost::default(), 0, 0);
+        assert_eq!(said(&whole), said(&brief));
+        assert_eq!((whole.served, &whole.serving), (brief.served, &brief.serving));
+        assert!(
+            said(&brief).contains("4 requests   3 fine") && said(&brief).contains("1 health probes"),
+            "{}",
+            said(&brief)
+        );
     }
 }
