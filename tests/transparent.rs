@@ -303,6 +303,40 @@ fn a_rule_that_redirects_the_tap_as_well_makes_no_circle() {
     });
 }
 
+/// The kernel gives a port to several connections, as long as they go to different places.
+#[test]
+fn a_client_from_a_port_that_the_tap_has_as_well_is_served() {
+    in_namespace("a_client_from_a_port_that_the_tap_has_as_well_is_served", || {
+        const CLIENTS: usize = 20;
+        let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let origins = [(); 2].map(|()| {
+            Origin::start(move |conn: &mut Conn| {
+                while conn.read_head().is_some() {
+                    conn.write(reply);
+                }
+            })
+        });
+        let ports = origins.each_ref().map(|origin| origin.addr().port().to_string());
+        let (tap, port) = start(&[]);
+        let _rules = redirect(&[&ports[0], &ports[1]], &port);
+        // The clients of one origin and the tap need most of them, so that those of the other have the tap's as well.
+        sh("echo 20000 20063 > /proc/sys/net/ipv4/ip_local_port_range");
+        let mut clients = Vec::new();
+        for origin in &origins {
+            clients.extend((0..CLIENTS).map(|_| Client::connect(origin.addr())));
+            for _ in 0..2 {
+                for client in &mut clients {
+                    assert_eq!(client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").read_exact(reply.len()), reply);
+                }
+            }
+        }
+        drop(clients);
+        let stopped = tap.stop();
+        assert_eq!(stopped.records.len(), 6 * CLIENTS);
+        assert!(!stopped.stderr.contains("of the tap's own"), "{}", stopped.stderr);
+    });
+}
+
 /// As in a pod: the tap takes what comes for the app, and the app listens where it always did.
 #[test]
 fn connections_that_come_in_are_redirected_and_reach_the_app() {
