@@ -549,6 +549,21 @@ fn connections_are_marked_by_who_may_and_others_are_told() {
     assert!(said.contains("--mark: cannot mark connections") && said.contains("CAP_NET_ADMIN"), "{said}");
 }
 
+#[test]
+fn a_tap_that_does_not_get_all_says_so() {
+    for (listen, words) in [
+        ("127.0.0.1:0", Some("no connections by IPv6, and none that come from other machines; one on [::]:")),
+        ("0.0.0.0:0", Some("no connections by IPv6; one on [::]:")),
+        ("127.0.0.2:0", Some("no connections by IPv6 and none by IPv4 either;")),
+        ("[::1]:0", Some("no connections by IPv4, and none that come from other machines;")),
+        ("[::]:0", None),
+    ] {
+        let said = Tap::run(&["--transparent"], &[listen]).stop().stderr;
+        assert_eq!(said.contains("WARNING: --transparent"), words.is_some(), "{said}");
+        assert!(words.is_none_or(|words| said.contains(words)), "{listen}: {said}");
+    }
+}
+
 /// Where rules go wrong, every option has its say.
 #[test]
 fn what_can_not_be_is_refused_with_advice() {
@@ -560,6 +575,10 @@ fn what_can_not_be_is_refused_with_advice() {
     };
     refused(&["--transparent", "http://a"], &["no upstream", "try: write a tap as [NAME@]LISTEN"]);
     refused(&["--transparent", ":1", "--host", "upstream"], &["--host can't be upstream"]);
+    let user = "run the tap as a user of its own";
+    refused(&["--mark", "7", "--otel", "--transparent", ":1"], &["--otel and --mark", user]);
+    refused(&["--mark", "7", "--jwks", "http://a/keys", "http://a"], &["--jwks with a URL", user]);
+    refused(&["--mark", "7", "--issuer", "https://a.example", "http://a"], &["--issuer with a URL", user]);
     refused(&["redirect", "80"], &["--user"]);
     refused(&["redirect", "80", "--user", "a;b"], &["--user can't be"]);
     refused(&["redirect", "--user", "a"], &["PORT"]);

@@ -228,7 +228,7 @@ impl TapArgument {
         let is_named = name.is_none_or(|name| !name.is_empty() && name.chars().all(plain));
         if text.contains('=') || text.contains("//") || text.contains(UNIX) || !is_named {
             return Err(Error::usage("with --transparent a tap has no upstream: connections go where they were going")
-                .advice("write a tap as [NAME@]LISTEN, such as :15001, [::]:15001 or egress@0.0.0.0:15001"));
+                .advice("write a tap as [NAME@]LISTEN, such as [::]:15001, egress@[::]:15001, or 0.0.0.0:15001 for IPv4 alone"));
         }
         let upstream = Upstream { scheme: UpstreamScheme::Http, place: Place::Original };
         let listen = Listen::Tcp(parse_listen(listen)?);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{LazyLock, Mutex};
 
 use tokio::net::{TcpSocket, TcpStream};
@@ -115,6 +115,24 @@ fn set_mark(socket: socket2::SockRef<'_>, mark: u32) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn set_mark(_: socket2::SockRef<'_>, _: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Which redirected connections a tap that listens there does not get, in words. The kernel redirects what this machine makes
+/// to the loopback address of the same family, and what comes in to the address of the interface.
+pub fn missed(listen: SocketAddr) -> Option<String> {
+    let ip = listen.ip();
+    let (family, localhost) = match ip {
+        IpAddr::V6(ip) if ip.is_unspecified() => return None,
+        IpAddr::V6(ip) => ("IPv4", ip == Ipv6Addr::LOCALHOST),
+        IpAddr::V4(ip) => ("IPv6", ip == Ipv4Addr::LOCALHOST),
+    };
+    let side = match () {
+        () if localhost => ", and none that come from other machines",
+        () if ip.is_loopback() => " and none by IPv4 either",
+        () if !ip.is_unspecified() => ", and none that this machine makes",
+        () => "",
+    };
+    Some(format!("a tap on {listen} gets no connections by {family}{side}; one on [::]:{} gets all", listen.port()))
 }
 
 /// Tries whether connections may be marked.
