@@ -339,6 +339,21 @@ fn a_successor_keeps_its_socket_when_its_predecessor_ends() {
     assert_eq!(second.stop().code, Some(0));
 }
 
+/// However it is spelled.
+#[test]
+fn a_socket_that_would_be_its_own_upstream_is_refused() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("sub/link")).unwrap();
+    std::os::unix::fs::symlink(socket(&dir, "tap.sock"), dir.path().join("other.sock")).unwrap();
+    for upstream in ["tap.sock", "./tap.sock", "sub/../tap.sock", "sub/link/tap.sock", "other.sock"] {
+        let tap = format!("unix:{}=unix:{upstream}", socket(&dir, "tap.sock"));
+        let output = tap::command().current_dir(dir.path()).arg(&tap).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("its own upstream"), "{tap}: {said}");
+    }
+}
+
 #[test]
 fn what_is_recorded_of_a_socket_can_be_checked_and_exported() {
     let (dir, origin) = (folder(), orders());
