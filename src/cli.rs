@@ -43,7 +43,7 @@ Examples:
   authtap https://api.example.com -- curl {}/v1/orders               run a command while the tap listens
   authtap check incident.har --fail-on error      diagnose what a browser recorded
   authtap echo :3000                              a backend that shows what arrived, and challenges on demand
-  authtap --transparent :15001                    redirected connections, each to where it was going
+  authtap --transparent [::]:15001                redirected connections, each to where it was going
   authtap compare edge.jsonl app.jsonl            what the gateway between two recordings changed
 
 Every option can also be given as AUTHTAP_... in the environment (--log-format as AUTHTAP_LOG_FORMAT, the taps as
@@ -316,6 +316,9 @@ pub struct RunOptions {
 
     /// Mark upstream connections with this number, so that rules can leave them alone; needs CAP_NET_ADMIN or
     /// CAP_NET_RAW
+    ///
+    /// Other connections of the program are not marked, so that it can't go together with --otel, nor with --jwks or --issuer
+    /// where keys are fetched. A tap that runs as a user of its own needs no mark: see `authtap redirect --user`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Traffic")]
     pub mark: Option<u32>,
 

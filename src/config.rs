@@ -191,6 +191,9 @@ impl Config {
                 Error::usage("--verbose is for the log for people").advice("leave it out: the record has all heads")
             );
         }
+        if options.otel.is_on() && options.mark.is_some() {
+            return Err(unmarked("--otel"));
+        }
         if options.otel.is_on() && cfg!(not(feature = "otel")) {
             return Err(Error::usage("--otel: this authtap was built without OpenTelemetry")
                 .advice("a release image, or cargo build --features otel"));
@@ -239,6 +242,13 @@ impl Config {
         let own = [("--admin", options.admin), ("--inspect", inspect.map(|(addr, _)| addr))];
         check_no_upstream(&taps, &own)?;
         let given = GivenConfig::new(&options.given, options.cacert.as_deref())?;
+        for place in given.keys.iter().filter(|_| options.mark.is_some()) {
+            match place {
+                KeyPlace::File(..) => {}
+                KeyPlace::Url(_) => return Err(unmarked("--jwks with a URL")),
+                KeyPlace::Issuer(_) => return Err(unmarked("--issuer with a URL, whose keys are fetched,")),
+            }
+        }
         let fingerprint_key = options.fingerprint_key_file.as_ref();
         let fingerprint_key = fingerprint_key.map(|path| read_key("--fingerprint-key-file", path)).transpose()?;
         // Redirected connections pass one tap each, however many there are.
@@ -292,6 +302,13 @@ impl Config {
             given,
         })
     }
+}
+
+/// What connects to elsewhere without a mark would be redirected by rules that leave marks alone; and what a collector is told
+/// would be told of as well, without end.
+fn unmarked(option: &str) -> Error {
+    Error::usage(format!("{option} and --mark can't go together: upstream connections alone are marked"))
+        .advice("run the tap as a user of its own, without --mark, and redirect with authtap redirect --user")
 }
 
 /// Where the inspector page is served, and how much memory its records may take.

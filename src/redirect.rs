@@ -60,15 +60,23 @@ fn remarks(options: &RedirectOptions) -> String {
 
 fn iptables(options: &RedirectOptions) -> Vec<String> {
     let RedirectOptions { ports, to, user, mark, incoming, undo, .. } = options;
-    let act = if *undo { "-D" } else { "-A" };
     let chain = if *incoming { "PREROUTING" } else { "OUTPUT" };
-    let but = match (user, mark) {
+    let which = match (user, mark) {
         (Some(user), _) => format!(" -m owner ! --uid-owner {user}"),
         (_, Some(mark)) => format!(" -m mark ! --mark {mark:#x}"),
+        // What neighbours only have routed by this machine is not for it: the tap would connect them to wherever they like.
+        _ if *incoming => " -m addrtype --dst-type LOCAL".to_owned(),
         _ => String::new(),
     };
     let rule = |program: &str, port: &u16| {
-        format!("{program} -w -t nat {act} {chain} -p tcp --dport {port}{but} -j REDIRECT --to-ports {to}")
+        let command = |act: &str| {
+            format!("{program} -w -t nat {act} {chain} -p tcp --dport {port}{which} -j REDIRECT --to-ports {to}")
+        };
+        // Set twice it is there once, and what others set twice goes as well. The first one to be taken away says what fails.
+        match undo {
+            false => format!("{} 2>/dev/null || {}", command("-C"), command("-A")),
+            true => format!("{} && while {} 2>/dev/null; do :; done", command("-D"), command("-D")),
+        }
     };
     ["iptables", "ip6tables"].iter().flat_map(|program| ports.iter().map(|port| rule(program, port))).collect()
 }
@@ -81,16 +89,17 @@ fn nft(options: &RedirectOptions) -> Vec<String> {
     if *undo {
         return vec![format!("nft delete table {table}")];
     }
-    let but = match (user, mark) {
+    let which = match (user, mark) {
         (Some(user), _) => format!("meta skuid != {user} "),
         (_, Some(mark)) => format!("meta mark != {mark:#x} "),
+        _ if *incoming => "fib daddr type local ".to_owned(),
         _ => String::new(),
     };
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     vec![
         format!("nft add table {table}"),
         format!("nft add chain {table} to_tap '{{ type nat hook {hook} priority {priority}; }}'"),
-        format!("nft add rule {table} to_tap {but}tcp dport '{{ {} }}' redirect to :{to}", ports.join(", ")),
+        format!("nft add rule {table} to_tap {which}tcp dport '{{ {} }}' redirect to :{to}", ports.join(", ")),
     ]
 }
 
@@ -121,9 +130,19 @@ mod tests {
         for (user, mark, incoming) in [(Some("1337"), None, false), (None, Some(7), false), (None, None, true)] {
             let set = RedirectOptions { user: user.map(str::to_owned), mark, incoming, ..options() };
             let undo = RedirectOptions { undo: true, user: user.map(str::to_owned), mark, incoming, ..options() };
-            let undone: Vec<String> = rules(&set).iter().map(|line| line.replace(" -A ", " -D ")).collect();
+            let set_rules = rules(&set);
+            let undone: Vec<String> = set_rules
+                .iter()
+                .map(|line| {
+                    let (check, add) = line.split_once(" 2>/dev/null || ").unwrap();
+                    assert_eq!(check.replace(" -C ", " -A "), add);
+                    let delete = add.replace(" -A ", " -D ");
+                    format!("{delete} && while {delete} 2>/dev/null; do :; done")
+                })
+                .collect();
             assert_eq!(rules(&undo), undone);
             assert_eq!(undone.len(), 4, "two ports, for two families");
+            assert!(set_rules.iter().all(|line| line.contains("--dst-type LOCAL") == incoming), "{set_rules:?}");
             let remark = commands(&set).unwrap();
             let command = remark.lines().find_map(|line| line.strip_prefix("# To undo it: authtap redirect ")).unwrap();
             assert!(command.ends_with("--undo") && command.starts_with("80 443 --to 15001"), "{command}");

@@ -280,6 +280,13 @@ fn banner(config: &Config, taps: &[(Arc<ListeningTap>, Vec<Listener>)], inspecto
     if let Some(time) = config.show_secrets {
         text.push_str(&format!("{SHOWING}, for {}.\n", in_time(time)));
     }
+    for (tap, _) in taps.iter().filter(|_| config.is_transparent) {
+        if let Endpoint::Tcp(addr) = tap.listen()
+            && let Some(words) = proxy::missed(*addr)
+        {
+            text.push_str(&format!("WARNING: --transparent: {words}.\n"));
+        }
+    }
     if skips_verification(config) {
         text.push_str("WARNING: --insecure: upstreams' certificates are NOT verified.\n");
     }

@@ -84,6 +84,60 @@ fn redirect(ports: &[&str], to: &str) -> Rules {
     Rules(rules(&[&args[..], &["--undo"]].concat()))
 }
 
+/// Another network namespace, at the other end of a cable: 10.NUMBER.0.2 and fd00:NUMBER::2, where this end has 1.
+struct Neighbour(Process);
+
+impl Neighbour {
+    fn new(name: &str, number: u8) -> Self {
+        let mut sleeper = Command::new(program("unshare"));
+        sleeper.args(["-n", "sleep", "600"]);
+        let neighbour = Neighbour(Process::spawn(sleeper).unwrap());
+        let pid = neighbour.0.id();
+        // The process is there before its namespace is.
+        let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+        wait_for("the namespace of a neighbour", DEADLINE, || {
+            std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|its| its != own).then_some(())
+        });
+        sh(&format!(
+            "ip link add to-{name} type veth peer name {name}
+             ip link set {name} netns {pid}
+             ip addr add 10.{number}.0.1/24 dev to-{name}
+             ip -6 addr add fd00:{number}::1/64 dev to-{name} nodad
+             ip link set to-{name} up"
+        ));
+        neighbour.sh(&format!(
+            "ip link set lo up
+             ip link set {name} up
+             ip addr add 10.{number}.0.2/24 dev {name}
+             ip -6 addr add fd00:{number}::2/64 dev {name} nodad"
+        ));
+        neighbour
+    }
+
+    /// A command that is run there.
+    fn command(&self) -> Command {
+        let mut command = Command::new(program("nsenter"));
+        command.args(["-t", &self.0.id().to_string(), "-n"]);
+        command
+    }
+
+    #[track_caller]
+    fn sh(&self, lines: &str) {
+        sh(&format!("nsenter -t {} -n sh -ec '{lines}'", self.0.id()));
+    }
+
+    fn curl(&self, args: &[&str]) -> Output {
+        self.command().args(["curl", "-q", "-sS", "-g", "--max-time", "60"]).args(args).output().unwrap()
+    }
+
+    /// A server that answers every request.
+    fn echo(&self, addr: &str) -> Process {
+        let mut command = self.command();
+        command.args([env!("CARGO_BIN_EXE_authtap"), "echo", addr]);
+        Process::spawn(command).unwrap()
+    }
+}
+
 fn nginx() -> Server {
     let both = |port: &str| format!("listen {APP}:{port}; listen [{APP6}]:{port};");
     Nginx::start(
@@ -121,6 +175,8 @@ fn set_and_undone(format: &str) {
     let direct: Vec<String> = urls.iter().map(|url| curl(&[url]).assert_status(200).body()).collect();
     assert_eq!(direct, [format!("{APP}:80\n"), format!("{APP6}:80\n")]);
 
+    // Whoever sets them twice undoes them once.
+    sh(&rules(&args));
     sh(&rules(&args));
     let redirected: Vec<String> = urls.iter().map(|url| curl(&[url]).assert_status(200).body()).collect();
     assert_eq!(redirected, direct);
@@ -247,37 +303,51 @@ fn a_rule_that_redirects_the_tap_as_well_makes_no_circle() {
     });
 }
 
+/// The kernel gives a port to several connections, as long as they go to different places.
+#[test]
+fn a_client_from_a_port_that_the_tap_has_as_well_is_served() {
+    in_namespace("a_client_from_a_port_that_the_tap_has_as_well_is_served", || {
+        const CLIENTS: usize = 20;
+        let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let origins = [(); 2].map(|()| {
+            Origin::start(move |conn: &mut Conn| {
+                while conn.read_head().is_some() {
+                    conn.write(reply);
+                }
+            })
+        });
+        let ports = origins.each_ref().map(|origin| origin.addr().port().to_string());
+        let (tap, port) = start(&[]);
+        let _rules = redirect(&[&ports[0], &ports[1]], &port);
+        // The clients of one origin and the tap need most of them, so that those of the other have the tap's as well.
+        sh("echo 20000 20063 > /proc/sys/net/ipv4/ip_local_port_range");
+        let mut clients = Vec::new();
+        for origin in &origins {
+            clients.extend((0..CLIENTS).map(|_| Client::connect(origin.addr())));
+            for _ in 0..2 {
+                for client in &mut clients {
+                    assert_eq!(client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").read_exact(reply.len()), reply);
+                }
+            }
+        }
+        drop(clients);
+        let stopped = tap.stop();
+        assert_eq!(stopped.records.len(), 6 * CLIENTS);
+        assert!(!stopped.stderr.contains("of the tap's own"), "{}", stopped.stderr);
+    });
+}
+
 /// As in a pod: the tap takes what comes for the app, and the app listens where it always did.
 #[test]
 fn connections_that_come_in_are_redirected_and_reach_the_app() {
     in_namespace("connections_that_come_in_are_redirected_and_reach_the_app", || {
-        let mut sleeper = Command::new(program("unshare"));
-        sleeper.args(["-n", "sleep", "600"]);
-        let other = Process::spawn(sleeper).unwrap();
-        let pid = other.id().to_string();
-        // The process is there before its namespace is.
-        let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-        wait_for("the namespace of the clients", DEADLINE, || {
-            std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|its| its != own).then_some(())
-        });
-        sh(&format!(
-            "ip link add name here type veth peer name there
-             ip link set there netns {pid}
-             ip addr add 10.8.0.1/24 dev here
-             ip -6 addr add fd00:8::1/64 dev here nodad
-             ip link set here up
-             nsenter -t {pid} -n ip link set there up
-             nsenter -t {pid} -n ip addr add 10.8.0.2/24 dev there
-             nsenter -t {pid} -n ip -6 addr add fd00:8::2/64 dev there nodad"
-        ));
+        let neighbour = Neighbour::new("there", 8);
         let nginx = Nginx::start(
             "server { listen 10.8.0.1:80; listen [fd00:8::1]:80; return 200 \"$server_addr\\n\"; } server { listen @ADDR@; }",
             &[],
         );
         let get = |url: &str| {
-            let mut command = Command::new(program("nsenter"));
-            command.args(["-t", &pid, "-n", "curl", "-q", "-sS", "-g", "--retry", "20", "--retry-connrefused"]);
-            let output = command.args(["--retry-delay", "1", "--max-time", "60", url]).output().unwrap();
+            let output = neighbour.curl(&["--retry", "20", "--retry-connrefused", "--retry-delay", "1", url]);
             assert!(output.status.success(), "{output:?}\n{}", nginx.log());
             String::from_utf8(output.stdout).unwrap()
         };
@@ -296,7 +366,44 @@ fn connections_that_come_in_are_redirected_and_reach_the_app() {
             assert_eq!(record["upstream"]["addr"], upstream);
         }
         assert_eq!(tap.stop().records.len(), 2);
-        drop(other);
+    });
+}
+
+/// Rules for what comes in would else make a machine that routes a way past its own packet filter.
+#[test]
+fn what_a_neighbour_only_has_routed_here_is_left_to_the_packet_filter() {
+    in_namespace("what_a_neighbour_only_has_routed_here_is_left_to_the_packet_filter", || {
+        let (neighbour, behind) = (Neighbour::new("there", 8), Neighbour::new("behind", 7));
+        let _server = behind.echo("[::]:80");
+        sh("echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+            iptables -w -A FORWARD -p tcp -j REJECT --reject-with tcp-reset
+            ip6tables -w -A FORWARD -p tcp -j REJECT --reject-with tcp-reset");
+        neighbour.sh("ip route add default via 10.8.0.1; ip -6 route add default via fd00:8::1");
+        behind.sh("ip route add default via 10.7.0.1; ip -6 route add default via fd00:7::1");
+        let urls = ["http://10.7.0.2/", "http://[fd00:7::2]/"];
+        let from_here = || {
+            for url in urls {
+                curl(&["--retry", "20", "--retry-connrefused", "--retry-delay", "1", url]).assert_status(200);
+            }
+        };
+        // 7 is what curl says of a connection that was refused.
+        let from_there = |state: &str| {
+            for url in urls {
+                let output = neighbour.curl(&[url]);
+                assert_eq!(output.status.code(), Some(7), "{state}: {url}: {output:?}");
+            }
+        };
+        from_here();
+        from_there("without rules");
+        let tap = Tap::run(&["--transparent"], &["[::]:0"]);
+        for format in ["iptables", "nft"] {
+            let args = ["80", "--to", &tap.addr().port().to_string(), "--incoming", "--format", format];
+            sh(&rules(&args));
+            from_there(format);
+            from_here();
+            sh(&rules(&[&args[..], &["--undo"]].concat()));
+        }
+        assert!(tap.stop().records.is_empty());
     });
 }
 
@@ -442,6 +549,21 @@ fn connections_are_marked_by_who_may_and_others_are_told() {
     assert!(said.contains("--mark: cannot mark connections") && said.contains("CAP_NET_ADMIN"), "{said}");
 }
 
+#[test]
+fn a_tap_that_does_not_get_all_says_so() {
+    for (listen, words) in [
+        ("127.0.0.1:0", Some("no connections by IPv6, and none that come from other machines; one on [::]:")),
+        ("0.0.0.0:0", Some("no connections by IPv6; one on [::]:")),
+        ("127.0.0.2:0", Some("no connections by IPv6 and none by IPv4 either;")),
+        ("[::1]:0", Some("no connections by IPv4, and none that come from other machines;")),
+        ("[::]:0", None),
+    ] {
+        let said = Tap::run(&["--transparent"], &[listen]).stop().stderr;
+        assert_eq!(said.contains("WARNING: --transparent"), words.is_some(), "{said}");
+        assert!(words.is_none_or(|words| said.contains(words)), "{listen}: {said}");
+    }
+}
+
 /// Where rules go wrong, every option has its say.
 #[test]
 fn what_can_not_be_is_refused_with_advice() {
@@ -453,6 +575,10 @@ fn what_can_not_be_is_refused_with_advice() {
     };
     refused(&["--transparent", "http://a"], &["no upstream", "try: write a tap as [NAME@]LISTEN"]);
     refused(&["--transparent", ":1", "--host", "upstream"], &["--host can't be upstream"]);
+    let user = "run the tap as a user of its own";
+    refused(&["--mark", "7", "--otel", "--transparent", ":1"], &["--otel and --mark", user]);
+    refused(&["--mark", "7", "--jwks", "http://a/keys", "http://a"], &["--jwks with a URL", user]);
+    refused(&["--mark", "7", "--issuer", "https://a.example", "http://a"], &["--issuer with a URL", user]);
     refused(&["redirect", "80"], &["--user"]);
     refused(&["redirect", "80", "--user", "a;b"], &["--user can't be"]);
     refused(&["redirect", "--user", "a"], &["PORT"]);

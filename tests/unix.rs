@@ -225,6 +225,54 @@ fn a_socket_that_nobody_serves_is_a_502_with_its_reason() {
     }
 }
 
+/// On a port, the kernel has clients wait for a server that is behind; at a socket they have to see to it themselves.
+#[test]
+fn a_full_queue_is_waited_for() {
+    let dir = folder();
+    let path = socket(&dir, "busy.sock");
+    let address = socket2::SockAddr::unix(&path).unwrap();
+    let new = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let listener = new();
+    listener.bind(&address).unwrap();
+    listener.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let socket = new();
+        socket.set_nonblocking(true).unwrap();
+        match socket.connect(&address) {
+            Ok(()) => waiting.push(socket),
+            Err(error) => break assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+    }
+    let patient = Tap::start(&format!("unix:{path}"));
+    let mut client = Client::connect(patient.addr());
+    client.send("GET /v1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Meanwhile the patient one has tried as well.
+    let hasty = Tap::run(&["--connect-timeout", "300ms"], &[&format!(":0=unix:{path}")]);
+    curl(&[&hasty.url("/v1")]).assert_status(504);
+    let record = hasty.record();
+    assert_verdict(&record, "upstream-failed");
+    assert_eq!(record["failure"]["step"], "connect-timeout");
+    assert_eq!(record["failure"]["reason"], "the server accepted no more connections within 300ms");
+
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    drop(waiting);
+    let listener = UnixListener::from(std::os::fd::OwnedFd::from(listener));
+    let server = thread::spawn(move || {
+        // Those that filled the queue have left, and send nothing.
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            if stream.read(&mut [0; 1024]).unwrap() > 0 {
+                return stream.write_all(reply).unwrap();
+            }
+        }
+    });
+    assert_eq!(client.read_exact(reply.len()), reply);
+    server.join().unwrap();
+    assert_ok(&patient.record());
+}
+
 /// Runs the program until it ends by itself, and gives what it says.
 fn refused(listen: &str) -> String {
     let output = tap::command().arg(format!("{listen}=http://127.0.0.1:1")).output().unwrap();
@@ -289,6 +337,21 @@ fn a_successor_keeps_its_socket_when_its_predecessor_ends() {
     assert_eq!(first.wait().code, Some(0));
     curl(&["--unix-socket", &path, "http://a/"]).assert_status(200);
     assert_eq!(second.stop().code, Some(0));
+}
+
+/// However it is spelled.
+#[test]
+fn a_socket_that_would_be_its_own_upstream_is_refused() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("sub/link")).unwrap();
+    std::os::unix::fs::symlink(socket(&dir, "tap.sock"), dir.path().join("other.sock")).unwrap();
+    for upstream in ["tap.sock", "./tap.sock", "sub/../tap.sock", "sub/link/tap.sock", "other.sock"] {
+        let tap = format!("unix:{}=unix:{upstream}", socket(&dir, "tap.sock"));
+        let output = tap::command().current_dir(dir.path()).arg(&tap).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("its own upstream"), "{tap}: {said}");
+    }
 }
 
 #[test]

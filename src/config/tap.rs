@@ -1,8 +1,9 @@
 //! A tap as it was asked for: where it listens, where its connections go, and what becomes of Host.
 
 use std::fmt;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{ClientTls, ServerTls};
@@ -228,7 +229,7 @@ impl TapArgument {
         let is_named = name.is_none_or(|name| !name.is_empty() && name.chars().all(plain));
         if text.contains('=') || text.contains("//") || text.contains(UNIX) || !is_named {
             return Err(Error::usage("with --transparent a tap has no upstream: connections go where they were going")
-                .advice("write a tap as [NAME@]LISTEN, such as :15001, [::]:15001 or egress@0.0.0.0:15001"));
+                .advice("write a tap as [NAME@]LISTEN, such as [::]:15001, egress@[::]:15001, or 0.0.0.0:15001 for IPv4 alone"));
         }
         let upstream = Upstream { scheme: UpstreamScheme::Http, place: Place::Original };
         let listen = Listen::Tcp(parse_listen(listen)?);
@@ -373,7 +374,7 @@ pub(super) fn check_apart(taps: &[TapConfig]) -> Result<(), Error> {
             (Listen::Tcp(addr), Place::Host { port, .. }) => {
                 tap.upstream.is_loopback() && addr.port() == *port && own(addr.ip())
             }
-            (Listen::Unix(path), Place::Unix(upstream)) => path == upstream,
+            (Listen::Unix(path), Place::Unix(upstream)) => same_socket(path) == same_socket(upstream),
             _ => false,
         };
         if is_own {
@@ -385,6 +386,17 @@ pub(super) fn check_apart(taps: &[TapConfig]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A path as all its spellings come to, also before there is a socket. Where even its folder is not there it stays as it is.
+fn same_socket(path: &Path) -> PathBuf {
+    // What a link leads to may be the socket that is yet to be made.
+    let target = fs::read_link(path).map_or_else(|_| path.to_owned(), |to| path.with_file_name("").join(to));
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (fs::canonicalize(folder), target.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => target,
+    }
 }
 
 /// No tap may lead to a listener of the program's own, by whatever address it is reached: who may use a tap would reach it.

@@ -46,7 +46,7 @@ pub use hop::Hops;
 use listen::Listening;
 pub use listen::{Listener, SocketFile, listen, listen_unix};
 use seldom::Seldom;
-pub use transparent::may_mark;
+pub use transparent::{may_mark, missed};
 use upstream::Target;
 
 /// How long accepting waits after it failed for want of descriptors.

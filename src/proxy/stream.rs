@@ -94,8 +94,10 @@ pub(super) enum Socket {
 
 /// A connection that a transparent tap made, which is known as its own for as long as it is there.
 pub(super) struct OwnSocket {
-    pub(super) stream: TcpStream,
+    /// Before the stream, since fields are dropped in their order: once the port is free, the next connection may have it, and
+    /// would lose what was remembered of it.
     pub(super) _own: Own,
+    pub(super) stream: TcpStream,
 }
 
 impl Socket {

@@ -66,6 +66,10 @@ pub(super) struct Connected {
     pub(super) took: Duration,
 }
 
+/// How long the first pause is before a socket whose server has a full queue is tried again, and how long they become.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// Upstream connections of the whole process, to number them.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -149,15 +153,30 @@ async fn connect_unix(path: &Path, limits: &Limits) -> Result<(Socket, Endpoint)
         let reason = match error.kind() {
             io::ErrorKind::NotFound => "there is no such socket".to_owned(),
             io::ErrorKind::PermissionDenied => "the tap may not write to the socket".to_owned(),
-            // A server whose queue is full has sockets say so, where a port would let clients wait.
-            io::ErrorKind::WouldBlock => "the server accepts no more connections".to_owned(),
             _ => connect_reason(&error),
         };
         Failure { step: Step::Connect, reason }
     };
-    match timeout(limits.connect_timeout, UnixStream::connect(path)).await {
+    let mut is_full = false;
+    // A server whose queue is full has sockets say so at once, where a port would let clients wait.
+    let connect = async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match UnixStream::connect(path).await {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => is_full = true,
+                connected => return connected,
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    };
+    match timeout(limits.connect_timeout, connect).await {
         Ok(Ok(stream)) => Ok((Socket::Unix(stream), Endpoint::Unix(Arc::from(path)))),
         Ok(Err(error)) => Err(failed(error)),
+        Err(_) if is_full => Err(Failure {
+            step: Step::ConnectTimeout,
+            reason: format!("the server accepted no more connections within {:?}", limits.connect_timeout),
+        }),
         Err(_) => Err(too_late(limits)),
     }
 }

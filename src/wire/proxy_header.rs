@@ -14,7 +14,10 @@ pub const V1_LIMIT: usize = 107;
 pub const V2_LIMIT: usize = 16 * 1024;
 
 const V1_START: &[u8] = b"PROXY ";
+const V1_UNKNOWN: &[u8] = b"PROXY UNKNOWN";
 const V2_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+const MALFORMED: &str = "its PROXY protocol header is malformed";
 
 /// Bytes of version 2 up to the end of its length.
 const V2_FIXED: usize = 16;
@@ -112,16 +115,25 @@ pub fn read(bytes: &[u8]) -> Reading {
             (bytes.get(..length).unwrap_or(bytes), bytes.len() >= length)
         }
     };
+    // Anything may be behind this word, but the word ends first.
+    let behind = known.strip_prefix(V1_UNKNOWN).and_then(<[u8]>::first);
+    if behind.is_some_and(|byte| !matches!(byte, b' ' | b'\r')) {
+        return Reading::Wrong(MALFORMED);
+    }
     let parsed = ProxyHeader::parse(known, ParseConfig::default());
     let (header, length) = match parsed {
         Ok(parsed) => parsed,
         // What has ended is whole, whatever is missing in it.
         Err(proxy_header::Error::BufferTooShort) if !has_ended => return Reading::More,
-        Err(_) => return Reading::Wrong("its PROXY protocol header is malformed"),
+        Err(_) => return Reading::Wrong(MALFORMED),
     };
-    // A number may have a sign before it for who reads it, and for nobody else.
-    if version == ProxyVersion::V1 && known.get(..length).is_none_or(|line| line.contains(&b'+')) {
-        return Reading::Wrong("its PROXY protocol header is malformed");
+    let is_sound = match (version, known.get(..length)) {
+        (ProxyVersion::V1, Some(line)) => header.proxied_address().is_none() || has_plain_ports(line),
+        (ProxyVersion::V2, Some(block)) => has_whole_fields(block),
+        (_, None) => false,
+    };
+    if !is_sound {
+        return Reading::Wrong(MALFORMED);
     }
     let client = match header.proxied_address() {
         Some(address) if address.protocol == Protocol::Stream => {
@@ -132,6 +144,33 @@ pub fn read(bytes: &[u8]) -> Reading {
     };
     let tls = header.ssl().map(|ssl| ssl.client_ssl());
     Reading::Whole(Announcement { version, client, tls, length })
+}
+
+/// Whether the ports of a line are written as others read them: a sign or a zero before a number is something else to some.
+fn has_plain_ports(line: &[u8]) -> bool {
+    let mut ports = line.trim_ascii_end().split(|byte| *byte == b' ').skip(4);
+    ports.all(|port| port.iter().all(u8::is_ascii_digit) && (port.len() == 1 || !port.starts_with(b"0")))
+}
+
+/// Whether what is behind the addresses of a binary header (types, lengths and values) ends where the header does.
+fn has_whole_fields(block: &[u8]) -> bool {
+    let addresses = match block.get(V2_FIXED - 4..V2_FIXED - 2) {
+        // A connection of the sender's own, of which all else is to be ignored.
+        Some([0x20, _]) | None => return true,
+        Some(kind) => match kind.last().map(|family| family >> 4) {
+            Some(1) => 12,
+            Some(2) => 36,
+            Some(3) => 216,
+            // Of a family that is not named nobody knows where the addresses end.
+            _ => return true,
+        },
+    };
+    let mut rest = block.get(V2_FIXED + addresses..).unwrap_or_default();
+    while let [_, high, low, behind @ ..] = rest {
+        let Some(next) = behind.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
+        rest = next;
+    }
+    rest.is_empty()
 }
 
 /// A header that says whose connection it is; of a client without an address, or with one of another family than the
@@ -211,6 +250,8 @@ mod tests {
             (v2(0x20, 0x11, &[203, 0, 113, 9, 10, 0, 0, 1, 0x12, 0x67, 0, 80]), Announced::Nobody, None),
             (v2(0x21, 0x00, &[1, 2, 3]), Announced::Nobody, None),
             (v2(0x21, 0x31, &[0; 216]), Announced::Unix, None),
+            (v2(0x21, 0x31, &[&[0; 216][..], &[4, 0, 0, 4, 0, 1, 9]].concat()), Announced::Unix, None),
+            (v1("TCP4 203.0.113.9 10.0.0.1 0 80"), tcp("203.0.113.9:0", "10.0.0.1:80"), None),
             (v2(0x20, 0x31, &[0; 216]), Announced::Nobody, None),
             (v2(0x21, 0x12, &[203, 0, 113, 9, 10, 0, 0, 1, 0x12, 0x67, 0, 80]), Announced::Nobody, None),
             (with_tls(true), tcp("203.0.113.9:4711", "10.0.0.1:443"), Some(true)),
@@ -247,6 +288,12 @@ mod tests {
             v1("TCP4 203.0.113.9 ::1 4711 80"),
             v1("TCP4 203.0.113.9 10.0.0.1 4711 65536"),
             v1("TCP4 203.0.113.9 10.0.0.1 +4711 80"),
+            v1("TCP4 203.0.113.9 10.0.0.1 007 80"),
+            v1("TCP4 203.0.113.9 10.0.0.1 4711 00"),
+            v1("TCP4 203.0.113.9 010.0.0.1 4711 80"),
+            v1("UNKNOWNX"),
+            v1("UNKNOWN\0"),
+            b"PROXY UNKNOWNX".to_vec(),
             v1("TCP4 203.0.113.300 10.0.0.1 4711 80"),
             v1("TCP5 203.0.113.9 10.0.0.1 4711 80"),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\rX".to_vec(),
@@ -260,6 +307,11 @@ mod tests {
             v2(0x22, 0x11, &[1; 12]),
             v2(0x21, 0x41, &[1; 12]),
             v2(0x20, 0x00, &vec![0; V2_LIMIT]),
+            v2(0x21, 0x11, &[&[1; 12][..], &[4]].concat()),
+            v2(0x21, 0x11, &[&[1; 12][..], &[4, 0]].concat()),
+            v2(0x21, 0x11, &[&[1; 12][..], &[4, 0, 2, 0]].concat()),
+            v2(0x21, 0x21, &[&[1; 36][..], &[4, 0, 0, 4, 0, 1]].concat()),
+            v2(0x21, 0x31, &[&[0; 216][..], &[4, 0xff, 0xff, 0]].concat()),
         ] {
             assert!(matches!(read(&bytes), Reading::Wrong(_)), "{}", bytes.escape_ascii());
         }
