@@ -298,6 +298,35 @@ fn who_waits_for_news_hears_of_them_at_once_and_many_who_wait_harm_nobody() {
 }
 
 #[test]
+fn when_secrets_are_masked_again_those_who_wait_hear_of_it_and_nothing_is_left() {
+    let (_origin, tap) = tap_with(&["--show-secrets=3s"]);
+    let (addr, token) = link(&tap);
+    get(&tap, "/v1/orders/1", &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")]);
+    let shown = rows_of(&tap, 1);
+    assert_eq!(shown["shows_secrets"], json!(true), "{shown}");
+    assert!(api(&tap, "/api/records?in=1").contains(WRONG_BEARER_TOKEN));
+    let began = std::time::Instant::now();
+    let mut client = Client::connect(addr);
+    client.send(format!(
+        "GET /api/rows?after=1&wait=25&secrets=true HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ));
+    let (head, body) = client.read_response();
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    let news: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((head.status(), &news["shows_secrets"], &news["rows"]), (200, &json!(false), &json!([])), "{news}");
+    wait_for("the end of it", DEADLINE, || tap.stderr().contains("secrets are masked again").then_some(()));
+    // Who missed it does not wait.
+    let late = api(&tap, "/api/rows?after=1&wait=25&secrets=true");
+    assert!(late.contains("\"shows_secrets\":false"), "{late}");
+    get(&tap, "/v1/orders/2", &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")]);
+    rows_of(&tap, 1);
+    for path in PATHS {
+        assert_no_secret(&api(&tap, path));
+    }
+    assert_eq!(api(&tap, "/api/records?in=1-9").lines().count(), 2);
+}
+
+#[test]
 fn the_ring_stays_within_its_bytes_while_traffic_goes_on() {
     let origin = Origin::reply(answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"a\""], ""));
     let tap =

@@ -497,6 +497,46 @@ fn rows_are_joined_counted_and_forgotten() {
 }
 
 #[test]
+fn when_secrets_are_masked_again_the_page_forgets_them() {
+    let backend = orders().may_be_unused();
+    // It takes its time to start, which counts for nothing here.
+    let mut browser = Browser::start(1280, 800);
+    let tap = Tap::start_with(&backend.url(), &["--inspect=:0", "--show-secrets=8s"]);
+    get(
+        &tap,
+        &format!("/v1/orders/1?token={WRONG_BEARER_TOKEN}"),
+        &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")],
+    );
+    browser.go(&link(&tap));
+    browser.wait("document.querySelector('#banner')?.innerText.includes('SECRETS ARE SHOWN')");
+    browser.wait("document.querySelectorAll('.row:not([hidden])').length === 1");
+    browser.eval("document.querySelector('.row').click()");
+    browser.wait(&format!("document.querySelector('#detail').innerText.includes('{WRONG_BEARER_TOKEN}')"));
+    // Nothing that is held still outlives it.
+    browser.press("p");
+    browser.wait("document.querySelector('#banner').hidden");
+    browser.press("p");
+    get(&tap, "/v1/orders/2", &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")]);
+    browser.wait("document.querySelector('.row')?.innerText.includes('/v1/orders/2')");
+    assert!(
+        browser.eval("document.querySelector('#detail').hidden && location.hash === '#/exchanges'").as_bool().unwrap()
+    );
+    assert_no_secret(&browser.text("document.documentElement.outerHTML"));
+    let kept = browser.text(
+        "(async () => { const { state, store } = await import('/state.js'); 
+            return JSON.stringify([state, [...store.all()], [...store.byPath]], (_, value) => value instanceof Map ? [...value] : value); })()",
+    );
+    assert_no_secret(&kept);
+    assert!(kept.contains("/v1/orders/2"), "{kept}");
+    // A report says so as well.
+    browser.eval("document.querySelector('.row').click()");
+    browser.wait("document.querySelector('#detail .finding')");
+    let report = browser.text("(async () => (await import('/copy.js')).report([{ id: '1', time: 'x', tap: 'tap', upstream: { url: 'a' }, outcome: 'complete', request: { method: 'GET', target: '/', version: 'HTTP/1.1', headers: [] }, response: null }], []))()");
+    assert!(report.contains("secrets are masked") && !report.contains("IN THE CLEAR"), "{report}");
+    browser.assert_no_complaint();
+}
+
+#[test]
 fn after_a_restart_it_asks_for_the_new_link() {
     let backend = orders().may_be_unused();
     let port = ReservedPort::new();

@@ -71,12 +71,20 @@ pub trait Kept: Send + Sync {
     fn entries(&self, numbers: &Numbers) -> Vec<u8>;
 }
 
+/// What those who wait for news wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The number of the latest record.
+    pub latest: u64,
+    /// Whether secrets are in the clear in what is kept.
+    pub shows_secrets: bool,
+}
+
 /// Serves the page.
 pub struct Inspector {
     source: Arc<Source>,
     guard: Guard,
-    /// The number of the latest record.
-    latest: watch::Receiver<u64>,
+    news: watch::Receiver<News>,
     waiting: Semaphore,
     reading: Semaphore,
 }
@@ -86,19 +94,19 @@ pub struct Inspector {
 enum Asked {
     About,
     Rules,
-    /// Rows behind a number, and how many seconds it waits for some.
-    Rows(u64, u64),
+    /// Rows behind a number, how many seconds it waits for some, and whether it knows secrets to be shown.
+    Rows(u64, u64, Option<bool>),
     Records(Vec<(u64, u64)>),
     Entries(Vec<(u64, u64)>),
 }
 
 impl Inspector {
-    /// An inspector that answers those who have the token, and hears in `latest` that records came.
-    pub fn new(source: Source, token: &str, latest: watch::Receiver<u64>) -> Arc<Self> {
+    /// An inspector that answers those who have the token, and hears in `news` that records came.
+    pub fn new(source: Source, token: &str, news: watch::Receiver<News>) -> Arc<Self> {
         Arc::new(Inspector {
             source: Arc::new(source),
             guard: Guard::new(token),
-            latest,
+            news,
             waiting: Semaphore::new(WAITING),
             reading: Semaphore::new(READING),
         })
@@ -159,8 +167,8 @@ impl Inspector {
         match asked.ok_or((StatusCode::BAD_REQUEST, "this is not understood\n"))? {
             Asked::About => Ok((JSON, self.source.about.clone())),
             Asked::Rules => Ok((JSON, self.source.rules.clone())),
-            Asked::Rows(after, patience) => {
-                self.wait_for_news(after, patience).await;
+            Asked::Rows(after, patience, known) => {
+                self.wait_for_news(after, patience, known).await;
                 self.read(JSON, move |source| source.kept.rows(after)).await
             }
             Asked::Records(numbers) => self.read(LINES, move |source| source.kept.records(&numbers)).await,
@@ -168,11 +176,13 @@ impl Inspector {
         }
     }
 
-    /// Waits until there are records behind that number, or for so many seconds.
-    async fn wait_for_news(&self, after: u64, patience: u64) {
-        let mut latest = self.latest.clone();
+    /// Waits until there are records behind that number, or secrets are not shown as the page knows it, or for so many
+    /// seconds.
+    async fn wait_for_news(&self, after: u64, patience: u64, known: Option<bool>) {
+        let mut news = self.news.clone();
         let Ok(_place) = self.waiting.try_acquire() else { return };
-        let news = latest.wait_for(|latest| *latest > after);
+        let is_new = |news: &News| news.latest > after || known.is_some_and(|known| known != news.shows_secrets);
+        let news = news.wait_for(is_new);
         // What it waits for may never come.
         let _ = tokio::time::timeout(Duration::from_secs(patience.min(PATIENCE)), news).await;
     }
@@ -208,7 +218,10 @@ fn asked(name: &str, query: &str) -> Option<Asked> {
     match name {
         "about" => Some(Asked::About),
         "rules" => Some(Asked::Rules),
-        "rows" => Some(Asked::Rows(number("after")?, number("wait")?)),
+        "rows" => {
+            let known = value("secrets").map(str::parse).transpose().ok()?;
+            Some(Asked::Rows(number("after")?, number("wait")?, known))
+        }
         "records" => Some(Asked::Records(numbers(value("in")?)?)),
         "entries" => Some(Asked::Entries(numbers(value("in")?)?)),
         _ => None,
@@ -232,13 +245,15 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_read() {
-        assert_eq!(asked("rows", "after=7&wait=20"), Some(Asked::Rows(7, 20)));
-        assert_eq!(asked("rows", ""), Some(Asked::Rows(0, 0)));
+        assert_eq!(asked("rows", "after=7&wait=20"), Some(Asked::Rows(7, 20, None)));
+        assert_eq!(asked("rows", "after=7&secrets=true"), Some(Asked::Rows(7, 0, Some(true))));
+        assert_eq!(asked("rows", ""), Some(Asked::Rows(0, 0, None)));
         assert_eq!(asked("records", "in=1-3,8"), Some(Asked::Records(vec![(1, 3), (8, 8)])));
         assert_eq!(asked("entries", "in=5"), Some(Asked::Entries(vec![(5, 5)])));
         for (name, query) in [
             ("rows", "after=x"),
             ("rows", "after=-1"),
+            ("rows", "secrets=1"),
             ("records", ""),
             ("records", "in=3-1"),
             ("records", "in="),

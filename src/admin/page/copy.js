@@ -171,7 +171,7 @@ export function report(records, findings) {
     const body = record.response?.error_body?.text;
     if (body) parts.push("The answer's text:", fenced(printableLines(body)));
   }
-  parts.push(`Made by authtap ${plainMarkdown(state.about?.version ?? "")}; ${state.about?.shows_secrets ? "SECRETS ARE IN THE CLEAR" : "secrets are masked: equal fingerprints are equal secrets"}.`);
+  parts.push(`Made by authtap ${plainMarkdown(state.about?.version ?? "")}; ${state.showsSecrets ? "SECRETS ARE IN THE CLEAR" : "secrets are masked: equal fingerprints are equal secrets"}.`);
   return `${parts.join("\n\n")}\n`;
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, count, fill, h, plural, say, setText } from "./dom.js";
 import { showUses } from "./credentials.js";
-import { drawDetail, saveArchive } from "./detail.js";
+import { drawDetail, forgetDetail, saveArchive } from "./detail.js";
 import { valueOf, withValue } from "./filter.js";
 import { List } from "./list.js";
 import { changed, state, store } from "./state.js";
@@ -64,6 +64,22 @@ export function open(row) {
 export function receive(rows) {
   const added = store.add(rows);
   list.keepPlace(added);
+  changed();
+}
+
+/** Forgets all that was shown: what had secrets in it is not to stay behind anywhere in the page. */
+export function forget() {
+  store.clear();
+  Object.assign(state, { open: undefined, cursor: undefined, wanted: undefined, credential: undefined });
+  list.clear();
+  forgetDetail();
+  facetChanges.clear();
+  facetsDue = 0;
+  const places = ["used", "view-summary", "view-timeline", "facet-status", "facet-rule", "facet-client", "facet-route"];
+  for (const place of places) fill(byId(place));
+  if (location.hash.startsWith("#/exchange/")) history.replaceState(null, "", "#/exchanges");
+  state.query = "";
+  byId("query").value = "";
   changed();
 }
 

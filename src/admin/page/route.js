@@ -20,6 +20,9 @@ function isId(segment) {
   );
 }
 
+/** Forgets the paths that were asked for. */
+export const forgetRoutes = () => known.clear();
+
 /** `/v1/orders/{id}` for `/v1/orders/17?page=2`. */
 export function routeOf(target) {
   const path = pathOf(target);

@@ -2,7 +2,7 @@
 // together, and the rows that the filter lets pass.
 
 import { holds, parse } from "./filter.js";
-import { routeOf } from "./route.js";
+import { forgetRoutes, routeOf } from "./route.js";
 
 /** Rows that the page keeps at most; the program may hold more. */
 const MOST = 250000;
@@ -69,18 +69,26 @@ class Counts {
 
 export class Store {
   constructor() {
+    this.words = [];
+    this.version = 0;
+    this.clear();
+  }
+
+  /** Forgets all rows, and what was kept of them beside. */
+  clear() {
+    strings.clear();
+    forgetRoutes();
     /** The first row of each request, in the order in which they came; from `start` on. */
     this.rows = [];
     this.start = 0;
     /** Those that the filter lets pass, from `shownStart` on. */
     this.shown = [];
     this.shownStart = 0;
-    this.words = [];
     this.byPath = new Map();
     this.counts = { status: new Counts(), rule: new Counts(), client: new Counts(), route: new Counts() };
     /** Whether the shown rows have to be chosen anew. */
     this.isStale = false;
-    this.version = 0;
+    this.version += 1;
   }
 
   get size() {
