@@ -536,6 +536,62 @@ fn when_secrets_are_masked_again_the_page_forgets_them() {
     browser.assert_no_complaint();
 }
 
+/// The command for curl of a request that named no host.
+fn command_for(browser: &mut Browser, tap: &str, upstream: &str) -> String {
+    let record = json!({
+        "tap": tap, "request": { "method": "GET", "target": "/a", "version": "HTTP/1.0", "authority": null, "body_bytes": 0, "headers": [] },
+        "client": { "tls": null }, "upstream": { "url": upstream },
+    });
+    let command = browser.text(&format!("(async () => (await import('/copy.js')).curl({record}))()"));
+    command.trim_start_matches("curl -i --globoff --path-as-is --proto '=http,https' ").trim_end().to_owned()
+}
+
+#[test]
+fn a_tap_that_listens_on_a_socket_is_asked_by_its_socket() {
+    let origin = orders();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tap.sock").to_str().unwrap().to_owned();
+    let tap = Tap::run(&INSPECT, &[&format!("unix:{path}={}", origin.url())]);
+    let mut browser = open(&tap);
+    browser.wait("document.querySelector('#empty').innerText.includes('Point your client at')");
+    let empty = browser.text("document.querySelector('#empty').innerText");
+    assert!(empty.contains(&format!("$TOKEN\" --unix-socket {path} http://localhost/")), "{empty}");
+    common::curl(&["--unix-socket", &path, "http://shop.example/v1/orders"]);
+    browser.wait("document.querySelectorAll('.row:not([hidden])').length === 1");
+    browser.eval("document.querySelector('.row').click()");
+    browser.wait("document.querySelector('#detail .heads')");
+    let record = tap.record();
+    let command = browser.text(&format!("(async () => (await import('/copy.js')).curl({record}))()"));
+    assert!(command.contains(&format!("--unix-socket '{path}' --url 'http://shop.example/v1/orders'")), "{command}");
+    for (upstream, host) in [
+        ("unix:/run/app.sock", "localhost"),
+        ("h2c://unix:/run/app.sock", "localhost"),
+        ("", "localhost"),
+        ("http://app:3000", "app:3000"),
+        ("h2c://app:3000", "app:3000"),
+    ] {
+        let expected = format!("--unix-socket '{path}' --url 'http://{host}/a'");
+        assert_eq!(command_for(&mut browser, "tap", upstream), expected, "{upstream}");
+    }
+    browser.assert_no_complaint();
+}
+
+#[test]
+fn a_tap_of_redirected_connections_is_nothing_to_point_at() {
+    let tap = Tap::run(&["--inspect=:0", "--transparent"], &["127.0.0.1:0"]);
+    let port = tap.addr().port();
+    let mut browser = open(&tap);
+    browser.wait("document.querySelector('#empty').innerText.includes('Nothing has passed yet')");
+    let empty = browser.text("document.querySelector('#empty').innerText");
+    assert!(empty.contains(&format!("authtap redirect PORT --to {port}")), "{empty}");
+    assert!(!empty.contains("Point your client"), "{empty}");
+    let taps = browser.text("document.querySelector('#taps').innerText");
+    assert_eq!(taps, format!("redirected connections → http://127.0.0.1:{port} → where they were going"));
+    assert_eq!(command_for(&mut browser, "tap", "http://192.0.2.1:80"), "--url 'http://192.0.2.1:80/a'");
+    assert_eq!(command_for(&mut browser, "tap", ""), format!("--url 'http://127.0.0.1:{port}/a'"));
+    browser.assert_no_complaint();
+}
+
 #[test]
 fn after_a_restart_it_asks_for_the_new_link() {
     let backend = orders().may_be_unused();

@@ -453,6 +453,10 @@ fn what_can_not_be_is_refused_with_advice() {
     };
     refused(&["--transparent", "http://a"], &["no upstream", "try: write a tap as [NAME@]LISTEN"]);
     refused(&["--transparent", ":1", "--host", "upstream"], &["--host can't be upstream"]);
+    refused(
+        &["--transparent", ":0", "--", "true"],
+        &["--transparent and a command", "try: authtap --transparent alone"],
+    );
     refused(&["redirect", "80"], &["--user"]);
     refused(&["redirect", "80", "--user", "a;b"], &["--user can't be"]);
     refused(&["redirect", "--user", "a"], &["PORT"]);

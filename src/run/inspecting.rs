@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{listen, no_random_bytes, reachable};
 use crate::admin::inspector::{Inspector, Kept, News, Numbers, Source};
 use crate::cli::RulesFormat;
-use crate::config::{Config, check_no_upstream};
+use crate::config::{Config, Listen, check_no_upstream};
 use crate::error::Error;
 use crate::exchange::har::recorded::{BETWEEN, CLOSING, OPENING};
 use crate::explain;
@@ -81,11 +81,15 @@ fn words(addr: SocketAddr, token: &str) -> String {
 }
 
 fn source(config: &Config, urls: &[(String, String)], ring: &Arc<Ring>, losses: Losses, memory: usize) -> Source {
-    let taps = config
-        .taps
-        .iter()
-        .zip(urls)
-        .map(|(tap, (name, url))| json!({ "name": name, "url": url, "upstream": tap.upstream.url() }));
+    let taps = config.taps.iter().zip(urls).map(|(tap, (name, url))| {
+        let socket = match &tap.listen {
+            Listen::Unix(path) => Some(path.display().to_string()),
+            Listen::Tcp(_) => None,
+        };
+        // Where connections are redirected to, which is no place for a client to be pointed at.
+        let port = url.rsplit_once(':').filter(|_| config.is_transparent).map(|(_, port)| port);
+        json!({ "name": name, "url": url, "upstream": tap.upstream.url(), "socket": socket, "redirected_to": port })
+    });
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "taps": taps.collect::<Vec<_>>(),

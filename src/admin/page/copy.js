@@ -55,11 +55,12 @@ const CODING = /gzip|deflate|br|zstd/i;
 export function curl(record) {
   const request = record.request;
   const variables = new Map();
-  const { url, authority, scheme, isWhole } = placeOf(record);
+  const { url, authority, scheme, socket, isWhole } = placeOf(record);
   const words = ["curl", "-i", "--globoff", "--path-as-is", "--proto", "'=http,https'"];
   if (request.method === "HEAD") words.push("--head");
   else if (request.method !== "GET" || request.body_bytes > 0) words.push("-X", shellWord(request.method, variables));
   if (request.version === "HTTP/2") words.push(scheme === "https" ? "--http2" : "--http2-prior-knowledge");
+  if (socket !== null) words.push("--unix-socket", shellWord(socket));
   if (!isWhole) words.push("--request-target", shellWord(request.target, variables));
   words.push("--url", shellWord(url, variables));
   const lines = [words.join(" ")];
@@ -94,11 +95,19 @@ export function curl(record) {
  */
 function placeOf(record) {
   const { authority: asked, target } = record.request;
+  const tap = state.about?.taps.find(({ name }) => name === record.tap);
   const scheme = record.client.tls === null ? "http" : "https";
-  const authority = asked ?? record.upstream.url.replace(/^\w+:\/\//, "");
-  if (/^https?:\/\//i.test(target)) return { url: target, authority, scheme, isWhole: true };
+  const socket = tap?.socket ?? null;
+  // A socket has no host, and a request of HTTP/1.0 may name none.
+  const authority = asked || hostIn(record.upstream.url) || hostIn(tap?.url ?? "") || "localhost";
+  if (/^https?:\/\//i.test(target)) return { url: target, authority, scheme, socket, isWhole: true };
   const isWhole = target.startsWith("/");
-  return { url: `${scheme}://${authority}${isWhole ? target : "/"}`, authority, scheme, isWhole };
+  return { url: `${scheme}://${authority}${isWhole ? target : "/"}`, authority, scheme, socket, isWhole };
+}
+
+/** The host and port of a URL; nothing where it is that of a socket. */
+function hostIn(url) {
+  return /^(?:https?|h2c):\/\/(?!unix:)([^/]+)/.exec(url)?.[1] ?? "";
 }
 
 function sizeOf(mask) {

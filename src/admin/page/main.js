@@ -104,6 +104,7 @@ function showsOtherwise(now) {
 
 /** The way of a request. */
 function tapsInWords(taps) {
+  if (taps[0].redirected_to !== null) return `redirected connections → ${taps.map((tap) => tap.url).join(", ")} → where they were going`;
   if (taps.length === 1) return `${taps[0].url} → ${taps[0].upstream}`;
   return [...taps.map((tap) => `${tap.name} ${tap.url}`), taps[taps.length - 1].upstream].join(" → ");
 }
