@@ -96,7 +96,11 @@ fn the_limits_are_those_of_the_program() {
         ("src/run.rs", "LAST_WORDS: Duration = Duration::from_secs(30);", "then 30 s"),
         ("src/sinks/output.rs", "BATCH: usize = 64 * 1024;", "8 MiB for each output"),
         ("src/sinks/output.rs", "BATCHES: usize = 128;", "8 MiB for each output"),
-        ("src/admin/listener.rs", "CONNECTIONS: usize = 64;", "64 connections, 16 requests that wait"),
+        (
+            "src/admin/inspector.rs",
+            "CONNECTIONS: usize = 256;",
+            "256 connections, 10 s for those without the token, 16 requests that wait",
+        ),
         ("src/admin/inspector.rs", "WAITING: usize = 16;", "16 requests that wait for news"),
         ("src/admin/inspector.rs", "READING: usize = 4;", "4 answers that are made at once"),
         ("src/sinks/ring.rs", "READ: usize = 1024 * 1024;", "1 MiB of records"),

@@ -11,7 +11,12 @@ use hyper::{HeaderMap, Request, Response, body::Incoming};
 use tokio::sync::{Semaphore, watch};
 
 use super::guard::{Guard, Refusal};
+use super::listener::{Room, Standing};
 use super::{listener, page};
+
+/// Connections that are served at once. Those that have not shown the token leave after some seconds: they can hold its
+/// owner up for that long at most.
+pub const CONNECTIONS: usize = 256;
 
 /// Requests that may wait for news at once; others are answered at once, with no news.
 const WAITING: usize = 16;
@@ -114,7 +119,8 @@ impl Inspector {
 
     /// Answers until it is dropped.
     pub async fn serve(self: Arc<Self>, listener: StdListener) {
-        listener::serve("the inspector", listener, move |request, local| {
+        let room = Room { places: CONNECTIONS, needs_proof: true };
+        listener::serve("the inspector", listener, room, move |request, local| {
             let inspector = self.clone();
             async move { inspector.answer(&request, local).await }
         })
@@ -142,6 +148,9 @@ impl Inspector {
             }
             _ => {}
         }
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED) {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 
@@ -163,6 +172,9 @@ impl Inspector {
             return Err((StatusCode::NOT_FOUND, "there is no such page\n"));
         };
         self.guard.check_token(fields).map_err(refused)?;
+        if let Some(standing) = request.extensions().get::<Standing>() {
+            standing.prove();
+        }
         let asked = asked(name, request.uri().query().unwrap_or_default());
         match asked.ok_or((StatusCode::BAD_REQUEST, "this is not understood\n"))? {
             Asked::About => Ok((JSON, self.source.about.clone())),
