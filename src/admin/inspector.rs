@@ -91,7 +91,7 @@ pub struct Inspector {
     guard: Guard,
     news: watch::Receiver<News>,
     waiting: Semaphore,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
 }
 
 /// What a request asks for.
@@ -113,7 +113,7 @@ impl Inspector {
             guard: Guard::new(token),
             news,
             waiting: Semaphore::new(WAITING),
-            reading: Semaphore::new(READING),
+            reading: Arc::new(Semaphore::new(READING)),
         })
     }
 
@@ -206,9 +206,14 @@ impl Inspector {
         read: impl FnOnce(&Source) -> Vec<u8> + Send + 'static,
     ) -> Result<(&'static str, Bytes), (StatusCode, &'static str)> {
         let broken = (StatusCode::INTERNAL_SERVER_ERROR, "this could not be read\n");
-        let _turn = self.reading.acquire().await.map_err(|_| broken)?;
+        let turn = self.reading.clone().acquire_owned().await.map_err(|_| broken)?;
         let source = self.source.clone();
-        let text = tokio::task::spawn_blocking(move || read(&source)).await.map_err(|_| broken)?;
+        // Who leaves ends this future but not the reading, which keeps its turn until it is done.
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read(&source)
+        });
+        let text = reading.await.map_err(|_| broken)?;
         Ok((kind, text.into()))
     }
 }
@@ -253,7 +258,61 @@ fn numbers(text: &str) -> Option<Vec<(u64, u64)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    /// Records whose reading takes until it is let go on.
+    struct Slow {
+        begun: AtomicUsize,
+        gate: Mutex<()>,
+    }
+
+    impl Kept for Arc<Slow> {
+        fn rows(&self, _: u64) -> Vec<u8> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            drop(self.gate.lock());
+            Vec::new()
+        }
+
+        fn records(&self, _: &Numbers) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn entries(&self, _: &Numbers) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_reading_that_nobody_waits_for_any_more_keeps_its_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let slow = Arc::new(Slow { begun: AtomicUsize::new(0), gate: Mutex::new(()) });
+        let source = Source { about: Bytes::new(), rules: Bytes::new(), kept: Box::new(slow.clone()) };
+        let (_grown, news) = watch::channel(News { latest: 0, shows_secrets: false });
+        let inspector = Inspector::new(source, "token", news);
+        let held = slow.gate.lock().unwrap();
+        runtime.block_on(async {
+            for _ in 0..3 * READING {
+                let asking = inspector.clone();
+                let asking = tokio::spawn(async move { asking.read(JSON, |source| source.kept.rows(0)).await });
+                tokio::task::yield_now().await;
+                asking.abort();
+                assert!(asking.await.is_err(), "it was answered before it could be");
+            }
+            assert_eq!(inspector.reading.available_permits(), 0);
+        });
+        assert!(slow.begun.load(Ordering::SeqCst) <= READING);
+        drop(held);
+        runtime.block_on(async {
+            let last = inspector.read(JSON, |source| source.kept.rows(0)).await;
+            assert!(last.is_ok());
+            let all = u32::try_from(READING).unwrap();
+            assert!(inspector.reading.acquire_many(all).await.is_ok());
+        });
+        assert_eq!(slow.begun.load(Ordering::SeqCst), READING + 1);
+    }
 
     #[test]
     fn what_is_asked_for_is_read() {
