@@ -354,24 +354,31 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
             const scroll = [];
             for (let at = 0; at < 40; at += 1) scroll.push(await time(() => { list.scrollTop = (at * 99991 * 30) % list.scrollHeight; }));
             result.scroll = median(scroll);
-            result.uses = await time(async () => (await import('/credentials.js')).choose('10000100'));
-            result.summary = await time(() => { location.hash = '#/summary'; });
-            result.timeline = await time(() => { location.hash = '#/timeline'; });
+            // Once is chance: each is done again and again, for other secrets and from the other view.
+            const { choose } = await import('/credentials.js');
+            const [uses, summary, timeline] = [[], [], []];
+            for (let round = 0; round < 5; round += 1) {
+                uses.push(await time(() => choose(String(10000100 + round))));
+                summary.push(await time(() => { location.hash = '#/summary'; }));
+                timeline.push(await time(() => { location.hash = '#/timeline'; }));
+            }
+            Object.assign(result, { uses: median(uses), summary: median(summary), timeline: median(timeline) });
             return { result, found };
         })()",
     );
     println!("fed in {fed}, then {timed}");
     assert_eq!(timed["found"]["rule"], 10_000);
     assert!(timed["found"]["text"].as_u64().unwrap() > 900, "{timed}");
-    for (what, most) in
-        [("rule", 500.0), ("text", 500.0), ("route", 500.0), ("none", 500.0), ("scroll", 150.0), ("uses", 500.0)]
-    {
-        assert!(timed["result"][what].as_f64().unwrap() < most, "{what}: {timed}");
+    // Several times what it takes on a machine that does nothing else, and a small part of what it would take if anything were
+    // done for each row again and again.
+    for what in ["rule", "text", "route", "none", "uses"] {
+        assert!(timed["result"][what].as_f64().unwrap() < 1_500.0, "{what}: {timed}");
     }
     for view in ["summary", "timeline"] {
-        assert!(timed["result"][view].as_f64().unwrap() < 2_000.0, "{view}: {timed}");
+        assert!(timed["result"][view].as_f64().unwrap() < 4_000.0, "{view}: {timed}");
     }
-    assert!(fed["usual"].as_f64().unwrap() < 250.0, "{fed}");
+    assert!(timed["result"]["scroll"].as_f64().unwrap() < 500.0, "{timed}");
+    assert!(fed["usual"].as_f64().unwrap() < 750.0, "{fed}");
     browser.wait("document.querySelectorAll('#view-timeline .over-time').length === 40");
     // A live update still comes through.
     browser.press("1");
