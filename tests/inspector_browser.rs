@@ -600,6 +600,37 @@ fn a_tap_of_redirected_connections_is_nothing_to_point_at() {
 }
 
 #[test]
+fn the_page_keeps_no_more_than_it_may() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    let mut browser = open(&tap);
+    let kept = browser.eval(
+        "(async () => {
+            const { Store } = await import('/store.js');
+            const row = (seq, path, parent, size) => [seq, 'id' + seq, path, parent, 1000 * seq, 'tap', 'GET', '/' + 'x'.repeat(size), 200, 'ok', '', '', [], '10.0.0.1', [], 1, 'complete'];
+            const many = new Store(10);
+            for (let seq = 1; seq <= 25; seq += 1) many.add([row(seq, 'P' + seq, null, 1)]);
+            const large = new Store(1000, 100000);
+            let most = 0;
+            for (let seq = 1; seq <= 200; seq += 1) {
+                large.add([row(2 * seq, 'P' + seq, null, seq % 50 === 0 ? 20000 : 1000), row(2 * seq + 1, 'P' + seq, 'id' + 2 * seq, 1000)]);
+                most = Math.max(most, large.signs);
+            }
+            const size = large.size;
+            // One that is larger than all is there alone.
+            large.add([row(500, 'Q', null, 200000)]);
+            const alone = [large.size, [...large.all()][0].seq];
+            large.forgetBefore(501);
+            return { many: [...many.all()].map((one) => one.seq), most, size, alone, left: [large.size, large.signs] };
+        })()",
+    );
+    assert_eq!(kept["many"], json!((16..=25).collect::<Vec<u64>>()));
+    let (most, size) = (kept["most"].as_u64().unwrap(), kept["size"].as_u64().unwrap());
+    assert!(most <= 100_000 && most > 80_000 && (5..20).contains(&size), "{kept}");
+    assert_eq!((&kept["alone"], &kept["left"]), (&json!([1, 500]), &json!([0, 0])), "{kept}");
+}
+
+#[test]
 fn after_a_restart_it_asks_for_the_new_link() {
     let backend = orders().may_be_unused();
     let port = ReservedPort::new();

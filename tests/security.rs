@@ -103,6 +103,9 @@ fn the_limits_are_those_of_the_program() {
         ),
         ("src/admin/inspector.rs", "WAITING: usize = 16;", "16 requests that wait for news"),
         ("src/admin/inspector.rs", "READING: usize = 4;", "4 answers that are made at once"),
+        ("src/admin/page/store.js", "MOST = 250000;", "250,000 requests"),
+        ("src/admin/page/store.js", "MOST_SIGNS = 100000000;", "100 million signs"),
+        ("src/sinks/ring/row.rs", "TARGET: usize = 2 * 1024;", "2 KiB of a target"),
         ("src/sinks/ring.rs", "READ: usize = 1024 * 1024;", "1 MiB of records"),
         ("src/teller.rs", "FLUSH: Duration = Duration::from_millis(50);", "50 ms after it was diagnosed"),
     ] {
