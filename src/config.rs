@@ -169,6 +169,14 @@ impl Config {
         if options.taps.is_empty() && !is_transparent {
             return Err(Error::usage("no tap was given").advice("authtap https://api.example.com"));
         }
+        if is_transparent && !options.client.is_empty() {
+            return Err(Error::usage(
+                "--transparent and a command can't go together: the tap's URL that a command gets would lead nowhere",
+            )
+            .advice(
+                "authtap --transparent alone, with authtap redirect PORT beside it for the user who runs the command",
+            ));
+        }
         if options.key.is_some() != options.cert.is_some() {
             return Err(Error::usage("--cert and --key go together").advice("give both, or neither"));
         }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
-use crate::admin::inspector::Inspector;
+use crate::admin::inspector::{self, Inspector};
 use crate::auth::FingerprintKey;
 use crate::check::fails;
 use crate::cli::LogFormat;
@@ -174,7 +174,8 @@ fn reachable(url: &str) -> String {
 /// Client connections for each tap that so many descriptors suffice for, of those that were asked for: each has one of its
 /// own and one towards the upstream, and the program needs some for itself.
 fn connections_within(descriptors: u64, config: &Config) -> usize {
-    let own = OWN_DESCRIPTORS + config.threads * (config.taps.len() + DESCRIPTORS_OF_THREAD);
+    let inspector = config.inspect.map_or(0, |_| inspector::CONNECTIONS);
+    let own = OWN_DESCRIPTORS + inspector + config.threads * (config.taps.len() + DESCRIPTORS_OF_THREAD);
     let left = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(own);
     config.limits.connections.min((left / 2 / config.taps.len().max(1)).max(1))
 }

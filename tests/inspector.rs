@@ -298,6 +298,86 @@ fn who_waits_for_news_hears_of_them_at_once_and_many_who_wait_harm_nobody() {
 }
 
 #[test]
+fn when_secrets_are_masked_again_those_who_wait_hear_of_it_and_nothing_is_left() {
+    let (_origin, tap) = tap_with(&["--show-secrets=3s"]);
+    let (addr, token) = link(&tap);
+    get(&tap, "/v1/orders/1", &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")]);
+    let shown = rows_of(&tap, 1);
+    assert_eq!(shown["shows_secrets"], json!(true), "{shown}");
+    assert!(api(&tap, "/api/records?in=1").contains(WRONG_BEARER_TOKEN));
+    let began = std::time::Instant::now();
+    let mut client = Client::connect(addr);
+    client.send(format!(
+        "GET /api/rows?after=1&wait=25&secrets=true HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ));
+    let (head, body) = client.read_response();
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    let news: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((head.status(), &news["shows_secrets"], &news["rows"]), (200, &json!(false), &json!([])), "{news}");
+    wait_for("the end of it", DEADLINE, || tap.stderr().contains("secrets are masked again").then_some(()));
+    // Who missed it does not wait.
+    let late = api(&tap, "/api/rows?after=1&wait=25&secrets=true");
+    assert!(late.contains("\"shows_secrets\":false"), "{late}");
+    get(&tap, "/v1/orders/2", &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")]);
+    rows_of(&tap, 1);
+    for path in PATHS {
+        assert_no_secret(&api(&tap, path));
+    }
+    assert_eq!(api(&tap, "/api/records?in=1-9").lines().count(), 2);
+}
+
+#[test]
+fn those_without_the_token_do_not_keep_its_owner_out() {
+    let (_origin, tap) = tap_with(&[]);
+    let (addr, token) = link(&tap);
+    let send = |text: String| {
+        let mut client = Client::connect(addr);
+        client.send(text);
+        client
+    };
+    let mut owner =
+        send(format!("GET /api/rows?after=0 HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {token}\r\n\r\n"));
+    assert_eq!(owner.read_response().0.status(), 200);
+    owner.send(format!(
+        "GET /api/rows?after=0&wait=25 HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ));
+    // Who is refused has to go at once.
+    let mut refused = send(format!("GET /api/rows HTTP/1.1\r\nHost: {addr}\r\n\r\n"));
+    let (head, _) = refused.read_response();
+    assert_eq!((head.status(), head.get("connection").as_deref()), (401, Some("close")));
+    // Some say nothing, some begin, and some have fetched the page, which anybody may.
+    let mut others: Vec<Client> = (0..200)
+        .map(|number| match number % 3 {
+            0 => Client::connect(addr),
+            1 => send(format!("GET / HTTP/1.1\r\nHost: {addr}\r\nX-")),
+            _ => send(format!("GET /icon.svg HTTP/1.1\r\nHost: {addr}\r\n\r\n")),
+        })
+        .collect();
+    for client in others.iter_mut().skip(2).step_by(3) {
+        assert_eq!(client.read_response().0.status(), 200);
+    }
+    let began = std::time::Instant::now();
+    rows(&tap, 0);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    // They are gone after a while, however long they would stay, and the owner is not.
+    for client in &others {
+        wait_for("the end of a connection without the token", DEADLINE, || {
+            // Most are told what is wrong with their request, which does not matter here.
+            client.stream().set_nonblocking(true).unwrap();
+            let mut bytes = [0; 1024];
+            match std::io::Read::read(&mut client.stream(), &mut bytes) {
+                Ok(0) => Some(()),
+                Ok(_) => None,
+                Err(error) => (error.kind() != std::io::ErrorKind::WouldBlock).then_some(()),
+            }
+        });
+    }
+    assert!(began.elapsed() > std::time::Duration::from_secs(5), "they were let stay for a while");
+    get(&tap, "/v1/orders", &[]);
+    assert_eq!(owner.read_response().0.status(), 200);
+}
+
+#[test]
 fn the_ring_stays_within_its_bytes_while_traffic_goes_on() {
     let origin = Origin::reply(answer("401 Unauthorized", &["WWW-Authenticate: Bearer realm=\"a\""], ""));
     let tap =

@@ -354,24 +354,31 @@ fn a_hundred_thousand_exchanges_are_no_burden() {
             const scroll = [];
             for (let at = 0; at < 40; at += 1) scroll.push(await time(() => { list.scrollTop = (at * 99991 * 30) % list.scrollHeight; }));
             result.scroll = median(scroll);
-            result.uses = await time(async () => (await import('/credentials.js')).choose('10000100'));
-            result.summary = await time(() => { location.hash = '#/summary'; });
-            result.timeline = await time(() => { location.hash = '#/timeline'; });
+            // Once is chance: each is done again and again, for other secrets and from the other view.
+            const { choose } = await import('/credentials.js');
+            const [uses, summary, timeline] = [[], [], []];
+            for (let round = 0; round < 5; round += 1) {
+                uses.push(await time(() => choose(String(10000100 + round))));
+                summary.push(await time(() => { location.hash = '#/summary'; }));
+                timeline.push(await time(() => { location.hash = '#/timeline'; }));
+            }
+            Object.assign(result, { uses: median(uses), summary: median(summary), timeline: median(timeline) });
             return { result, found };
         })()",
     );
     println!("fed in {fed}, then {timed}");
     assert_eq!(timed["found"]["rule"], 10_000);
     assert!(timed["found"]["text"].as_u64().unwrap() > 900, "{timed}");
-    for (what, most) in
-        [("rule", 500.0), ("text", 500.0), ("route", 500.0), ("none", 500.0), ("scroll", 150.0), ("uses", 500.0)]
-    {
-        assert!(timed["result"][what].as_f64().unwrap() < most, "{what}: {timed}");
+    // Several times what it takes on a machine that does nothing else, and a small part of what it would take if anything were
+    // done for each row again and again.
+    for what in ["rule", "text", "route", "none", "uses"] {
+        assert!(timed["result"][what].as_f64().unwrap() < 1_500.0, "{what}: {timed}");
     }
     for view in ["summary", "timeline"] {
-        assert!(timed["result"][view].as_f64().unwrap() < 2_000.0, "{view}: {timed}");
+        assert!(timed["result"][view].as_f64().unwrap() < 4_000.0, "{view}: {timed}");
     }
-    assert!(fed["usual"].as_f64().unwrap() < 250.0, "{fed}");
+    assert!(timed["result"]["scroll"].as_f64().unwrap() < 500.0, "{timed}");
+    assert!(fed["usual"].as_f64().unwrap() < 750.0, "{fed}");
     browser.wait("document.querySelectorAll('#view-timeline .over-time').length === 40");
     // A live update still comes through.
     browser.press("1");
@@ -494,6 +501,133 @@ fn rows_are_joined_counted_and_forgotten() {
             "uses": 1, "places": [1, 0, -1], "turned": [2, 1], "left": [3, 2, [["token-expired", 2]]], "empty": [0, 0, 0, 0, 0, 0],
         })
     );
+}
+
+#[test]
+fn when_secrets_are_masked_again_the_page_forgets_them() {
+    let backend = orders().may_be_unused();
+    // It takes its time to start, which counts for nothing here.
+    let mut browser = Browser::start(1280, 800);
+    let tap = Tap::start_with(&backend.url(), &["--inspect=:0", "--show-secrets=8s"]);
+    get(
+        &tap,
+        &format!("/v1/orders/1?token={WRONG_BEARER_TOKEN}"),
+        &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")],
+    );
+    browser.go(&link(&tap));
+    browser.wait("document.querySelector('#banner')?.innerText.includes('SECRETS ARE SHOWN')");
+    browser.wait("document.querySelectorAll('.row:not([hidden])').length === 1");
+    browser.eval("document.querySelector('.row').click()");
+    browser.wait(&format!("document.querySelector('#detail').innerText.includes('{WRONG_BEARER_TOKEN}')"));
+    // Nothing that is held still outlives it.
+    browser.press("p");
+    browser.wait("document.querySelector('#banner').hidden");
+    browser.press("p");
+    get(&tap, "/v1/orders/2", &[&format!("Authorization: Bearer {WRONG_BEARER_TOKEN}")]);
+    browser.wait("document.querySelector('.row')?.innerText.includes('/v1/orders/2')");
+    assert!(
+        browser.eval("document.querySelector('#detail').hidden && location.hash === '#/exchanges'").as_bool().unwrap()
+    );
+    assert_no_secret(&browser.text("document.documentElement.outerHTML"));
+    let kept = browser.text(
+        "(async () => { const { state, store } = await import('/state.js'); 
+            return JSON.stringify([state, [...store.all()], [...store.byPath]], (_, value) => value instanceof Map ? [...value] : value); })()",
+    );
+    assert_no_secret(&kept);
+    assert!(kept.contains("/v1/orders/2"), "{kept}");
+    // A report says so as well.
+    browser.eval("document.querySelector('.row').click()");
+    browser.wait("document.querySelector('#detail .finding')");
+    let report = browser.text("(async () => (await import('/copy.js')).report([{ id: '1', time: 'x', tap: 'tap', upstream: { url: 'a' }, outcome: 'complete', request: { method: 'GET', target: '/', version: 'HTTP/1.1', headers: [] }, response: null }], []))()");
+    assert!(report.contains("secrets are masked") && !report.contains("IN THE CLEAR"), "{report}");
+    browser.assert_no_complaint();
+}
+
+/// The command for curl of a request that named no host.
+fn command_for(browser: &mut Browser, tap: &str, upstream: &str) -> String {
+    let record = json!({
+        "tap": tap, "request": { "method": "GET", "target": "/a", "version": "HTTP/1.0", "authority": null, "body_bytes": 0, "headers": [] },
+        "client": { "tls": null }, "upstream": { "url": upstream },
+    });
+    let command = browser.text(&format!("(async () => (await import('/copy.js')).curl({record}))()"));
+    command.trim_start_matches("curl -i --globoff --path-as-is --proto '=http,https' ").trim_end().to_owned()
+}
+
+#[test]
+fn a_tap_that_listens_on_a_socket_is_asked_by_its_socket() {
+    let origin = orders();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tap.sock").to_str().unwrap().to_owned();
+    let tap = Tap::run(&INSPECT, &[&format!("unix:{path}={}", origin.url())]);
+    let mut browser = open(&tap);
+    browser.wait("document.querySelector('#empty').innerText.includes('Point your client at')");
+    let empty = browser.text("document.querySelector('#empty').innerText");
+    assert!(empty.contains(&format!("$TOKEN\" --unix-socket {path} http://localhost/")), "{empty}");
+    common::curl(&["--unix-socket", &path, "http://shop.example/v1/orders"]);
+    browser.wait("document.querySelectorAll('.row:not([hidden])').length === 1");
+    browser.eval("document.querySelector('.row').click()");
+    browser.wait("document.querySelector('#detail .heads')");
+    let record = tap.record();
+    let command = browser.text(&format!("(async () => (await import('/copy.js')).curl({record}))()"));
+    assert!(command.contains(&format!("--unix-socket '{path}' --url 'http://shop.example/v1/orders'")), "{command}");
+    for (upstream, host) in [
+        ("unix:/run/app.sock", "localhost"),
+        ("h2c://unix:/run/app.sock", "localhost"),
+        ("", "localhost"),
+        ("http://app:3000", "app:3000"),
+        ("h2c://app:3000", "app:3000"),
+    ] {
+        let expected = format!("--unix-socket '{path}' --url 'http://{host}/a'");
+        assert_eq!(command_for(&mut browser, "tap", upstream), expected, "{upstream}");
+    }
+    browser.assert_no_complaint();
+}
+
+#[test]
+fn a_tap_of_redirected_connections_is_nothing_to_point_at() {
+    let tap = Tap::run(&["--inspect=:0", "--transparent"], &["127.0.0.1:0"]);
+    let port = tap.addr().port();
+    let mut browser = open(&tap);
+    browser.wait("document.querySelector('#empty').innerText.includes('Nothing has passed yet')");
+    let empty = browser.text("document.querySelector('#empty').innerText");
+    assert!(empty.contains(&format!("authtap redirect PORT --to {port}")), "{empty}");
+    assert!(!empty.contains("Point your client"), "{empty}");
+    let taps = browser.text("document.querySelector('#taps').innerText");
+    assert_eq!(taps, format!("redirected connections → http://127.0.0.1:{port} → where they were going"));
+    assert_eq!(command_for(&mut browser, "tap", "http://192.0.2.1:80"), "--url 'http://192.0.2.1:80/a'");
+    assert_eq!(command_for(&mut browser, "tap", ""), format!("--url 'http://127.0.0.1:{port}/a'"));
+    browser.assert_no_complaint();
+}
+
+#[test]
+fn the_page_keeps_no_more_than_it_may() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    let mut browser = open(&tap);
+    let kept = browser.eval(
+        "(async () => {
+            const { Store } = await import('/store.js');
+            const row = (seq, path, parent, size) => [seq, 'id' + seq, path, parent, 1000 * seq, 'tap', 'GET', '/' + 'x'.repeat(size), 200, 'ok', '', '', [], '10.0.0.1', [], 1, 'complete'];
+            const many = new Store(10);
+            for (let seq = 1; seq <= 25; seq += 1) many.add([row(seq, 'P' + seq, null, 1)]);
+            const large = new Store(1000, 100000);
+            let most = 0;
+            for (let seq = 1; seq <= 200; seq += 1) {
+                large.add([row(2 * seq, 'P' + seq, null, seq % 50 === 0 ? 20000 : 1000), row(2 * seq + 1, 'P' + seq, 'id' + 2 * seq, 1000)]);
+                most = Math.max(most, large.signs);
+            }
+            const size = large.size;
+            // One that is larger than all is there alone.
+            large.add([row(500, 'Q', null, 200000)]);
+            const alone = [large.size, [...large.all()][0].seq];
+            large.forgetBefore(501);
+            return { many: [...many.all()].map((one) => one.seq), most, size, alone, left: [large.size, large.signs] };
+        })()",
+    );
+    assert_eq!(kept["many"], json!((16..=25).collect::<Vec<u64>>()));
+    let (most, size) = (kept["most"].as_u64().unwrap(), kept["size"].as_u64().unwrap());
+    assert!(most <= 100_000 && most > 80_000 && (5..20).contains(&size), "{kept}");
+    assert_eq!((&kept["alone"], &kept["left"]), (&json!([1, 500]), &json!([0, 0])), "{kept}");
 }
 
 #[test]

@@ -162,17 +162,30 @@ fn a_page_of_another_site_learns_nothing() {
     assert!(["closed", "null"].contains(&told[4]), "{title}");
 }
 
-/// What a shell makes of a command of curl: its arguments.
+/// What shells make of a command of curl: its arguments, which are the same in each.
 fn arguments(command: &str) -> Vec<String> {
     let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}\nSECRET_3fa9c1d2=TOLD\n{command}");
-    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
-    assert!(
-        output.status.success() && output.stderr.is_empty(),
-        "{command}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split_terminator('\0').map(str::to_owned).collect()
+    let told = ["dash", "bash"].map(|shell| {
+        let output = std::process::Command::new(shell).args(["-c", &script]).output().unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{shell}: {command}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_terminator('\0').map(str::to_owned).collect::<Vec<String>>()
+    });
+    assert_eq!(told[0], told[1], "{command}");
+    told[0].clone()
+}
+
+/// The lines before the command, which some shells run where they are typed, have nothing in them that a shell acts on.
+fn assert_notes_are_words(command: &str) {
+    for line in command.lines().take_while(|line| !line.starts_with("curl ")) {
+        let words = line.strip_prefix("# ").unwrap_or_else(|| panic!("{command}"));
+        let is_plain = |char: char| char.is_ascii_alphanumeric() || " .,:_-=…".contains(char);
+        assert!(words.chars().all(is_plain), "{line}");
+    }
 }
 
 #[test]
@@ -180,11 +193,16 @@ fn a_command_for_curl_is_one_command_whatever_is_in_the_request() {
     let backend = orders().may_be_unused();
     let tap = Tap::start_with(&backend.url(), &INSPECT);
     let mut browser = open(&tap);
-    let evil = "'; touch /tmp/pwned; $(touch /tmp/pwned) `touch /tmp/pwned` \\ \" \n rm -rf \u{202e} é";
+    let folder = tempfile::tempdir().unwrap();
+    let pwned = folder.path().join("pwned");
+    let run = format!("touch {}", pwned.display());
+    let evil = format!("'; {run}; $({run}) `{run}` \\ \" \n {run} \u{202e}'; {run} # é");
+    let shown = evil.replace('\n', "\\u{a}").replace('\u{202e}', "\\u{202e}");
     let record = json!({
         "request": { "method": "PO'ST", "target": format!("/a?q={evil}&t=<redacted fp=3fa9c1d2 len=20>"), "version": "HTTP/1.1",
             "authority": "shop.example", "body_bytes": 3, "headers": [
-                ["Host", "shop.example"], ["Content-Length", "3"], ["X-A", evil], ["X-Empty", ""], ["@file", "x"], ["X B", "x"],
+                ["Host", "shop.example"], ["Content-Length", "3"], ["X-A", evil], ["X-Empty", ""], ["@file", "x"],
+                [format!("X B'; {run}\n$({run})"), "x"], ["Accept-Encoding", "gzip, br"],
                 ["Authorization", "Bearer <redacted fp=3fa9c1d2 len=20>"], ["X-C", "<redacted len<16>"]] },
         "client": { "tls": null }, "upstream": { "url": "http://127.0.0.1:1" },
     });
@@ -194,18 +212,21 @@ fn a_command_for_curl_is_one_command_whatever_is_in_the_request() {
         "-i",
         "--globoff",
         "--path-as-is",
+        "--proto",
+        "=http,https",
         "-X",
         "PO'ST",
         "--url",
-        &format!("http://shop.example/a?q={evil}&t=TOLD"),
+        &format!("http://shop.example/a?q={shown}&t=TOLD"),
         "-H",
-        &format!("X-A: {evil}"),
+        &format!("X-A: {shown}"),
         "-H",
         "X-Empty;",
         "-H",
         "Authorization: Bearer TOLD",
         "-H",
         "X-C: ",
+        "--compressed",
         "--data-binary",
         "@body",
     ];
@@ -217,6 +238,39 @@ fn a_command_for_curl_is_one_command_whatever_is_in_the_request() {
     );
     assert!(command.contains("# SECRET_3fa9c1d2=") && command.contains("left out"), "{command}");
     assert_eq!(command.matches("\n").count(), command.matches(" \\\n").count() + 6, "{command}");
+    assert_notes_are_words(&command);
+    assert!(!pwned.exists(), "{command}");
+}
+
+/// A client chooses the target, and curl reads files and speaks much else than HTTP.
+#[test]
+fn a_command_for_curl_speaks_http_whatever_was_asked_for() {
+    let backend = orders().may_be_unused();
+    let tap = Tap::start_with(&backend.url(), &INSPECT);
+    let mut browser = open(&tap);
+    for (target, url, is_sent) in [
+        ("file:///etc/passwd", "http://shop.example/", true),
+        ("FILE:///etc/passwd", "http://shop.example/", true),
+        ("gopher://127.0.0.1:6379/_FLUSHALL", "http://shop.example/", true),
+        ("-o/tmp/x", "http://shop.example/", true),
+        ("@/etc/passwd", "http://shop.example/", true),
+        ("*", "http://shop.example/", true),
+        ("a.example:443", "http://shop.example/", true),
+        ("https://a.example/b", "https://a.example/b", false),
+        ("//a.example/b", "http://shop.example//a.example/b", false),
+        ("/", "http://shop.example/", false),
+    ] {
+        let record = json!({
+            "request": { "method": "GET", "target": target, "version": "HTTP/1.1", "authority": "shop.example", "body_bytes": 0,
+                "headers": [["Host", "shop.example"], ["Accept-Encoding", "identity"]] },
+            "client": { "tls": null }, "upstream": { "url": "http://127.0.0.1:1" },
+        });
+        let command = browser.text(&format!("(async () => (await import('/copy.js')).curl({record}))()"));
+        let sent = if is_sent { vec!["--request-target", target] } else { vec![] };
+        let before = ["-i", "--globoff", "--path-as-is", "--proto", "=http,https"];
+        let expected = [&before[..], &sent, &["--url", url, "-H", "Accept-Encoding: identity"]].concat();
+        assert_eq!(arguments(&command), expected, "{command}");
+    }
 }
 
 #[test]

@@ -96,9 +96,16 @@ fn the_limits_are_those_of_the_program() {
         ("src/run.rs", "LAST_WORDS: Duration = Duration::from_secs(30);", "then 30 s"),
         ("src/sinks/output.rs", "BATCH: usize = 64 * 1024;", "8 MiB for each output"),
         ("src/sinks/output.rs", "BATCHES: usize = 128;", "8 MiB for each output"),
-        ("src/admin/listener.rs", "CONNECTIONS: usize = 64;", "64 connections, 16 requests that wait"),
+        (
+            "src/admin/inspector.rs",
+            "CONNECTIONS: usize = 256;",
+            "256 connections, 10 s for those without the token, 16 requests that wait",
+        ),
         ("src/admin/inspector.rs", "WAITING: usize = 16;", "16 requests that wait for news"),
         ("src/admin/inspector.rs", "READING: usize = 4;", "4 answers that are made at once"),
+        ("src/admin/page/store.js", "MOST = 250000;", "250,000 requests"),
+        ("src/admin/page/store.js", "MOST_SIGNS = 100000000;", "100 million signs"),
+        ("src/sinks/ring/row.rs", "TARGET: usize = 2 * 1024;", "2 KiB of a target"),
         ("src/sinks/ring.rs", "READ: usize = 1024 * 1024;", "1 MiB of records"),
         ("src/teller.rs", "FLUSH: Duration = Duration::from_millis(50);", "50 ms after it was diagnosed"),
     ] {

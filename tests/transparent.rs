@@ -579,6 +579,10 @@ fn what_can_not_be_is_refused_with_advice() {
     refused(&["--mark", "7", "--otel", "--transparent", ":1"], &["--otel and --mark", user]);
     refused(&["--mark", "7", "--jwks", "http://a/keys", "http://a"], &["--jwks with a URL", user]);
     refused(&["--mark", "7", "--issuer", "https://a.example", "http://a"], &["--issuer with a URL", user]);
+    refused(
+        &["--transparent", ":0", "--", "true"],
+        &["--transparent and a command", "try: authtap --transparent alone"],
+    );
     refused(&["redirect", "80"], &["--user"]);
     refused(&["redirect", "80", "--user", "a;b"], &["--user can't be"]);
     refused(&["redirect", "--user", "a"], &["PORT"]);

@@ -11,7 +11,12 @@ use hyper::{HeaderMap, Request, Response, body::Incoming};
 use tokio::sync::{Semaphore, watch};
 
 use super::guard::{Guard, Refusal};
+use super::listener::{Room, Standing};
 use super::{listener, page};
+
+/// Connections that are served at once. Those that have not shown the token leave after some seconds: they can hold its
+/// owner up for that long at most.
+pub const CONNECTIONS: usize = 256;
 
 /// Requests that may wait for news at once; others are answered at once, with no news.
 const WAITING: usize = 16;
@@ -71,14 +76,22 @@ pub trait Kept: Send + Sync {
     fn entries(&self, numbers: &Numbers) -> Vec<u8>;
 }
 
+/// What those who wait for news wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The number of the latest record.
+    pub latest: u64,
+    /// Whether secrets are in the clear in what is kept.
+    pub shows_secrets: bool,
+}
+
 /// Serves the page.
 pub struct Inspector {
     source: Arc<Source>,
     guard: Guard,
-    /// The number of the latest record.
-    latest: watch::Receiver<u64>,
+    news: watch::Receiver<News>,
     waiting: Semaphore,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
 }
 
 /// What a request asks for.
@@ -86,27 +99,28 @@ pub struct Inspector {
 enum Asked {
     About,
     Rules,
-    /// Rows behind a number, and how many seconds it waits for some.
-    Rows(u64, u64),
+    /// Rows behind a number, how many seconds it waits for some, and whether it knows secrets to be shown.
+    Rows(u64, u64, Option<bool>),
     Records(Vec<(u64, u64)>),
     Entries(Vec<(u64, u64)>),
 }
 
 impl Inspector {
-    /// An inspector that answers those who have the token, and hears in `latest` that records came.
-    pub fn new(source: Source, token: &str, latest: watch::Receiver<u64>) -> Arc<Self> {
+    /// An inspector that answers those who have the token, and hears in `news` that records came.
+    pub fn new(source: Source, token: &str, news: watch::Receiver<News>) -> Arc<Self> {
         Arc::new(Inspector {
             source: Arc::new(source),
             guard: Guard::new(token),
-            latest,
+            news,
             waiting: Semaphore::new(WAITING),
-            reading: Semaphore::new(READING),
+            reading: Arc::new(Semaphore::new(READING)),
         })
     }
 
     /// Answers until it is dropped.
     pub async fn serve(self: Arc<Self>, listener: StdListener) {
-        listener::serve("the inspector", listener, move |request, local| {
+        let room = Room { places: CONNECTIONS, needs_proof: true };
+        listener::serve("the inspector", listener, room, move |request, local| {
             let inspector = self.clone();
             async move { inspector.answer(&request, local).await }
         })
@@ -134,6 +148,9 @@ impl Inspector {
             }
             _ => {}
         }
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED) {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 
@@ -155,12 +172,15 @@ impl Inspector {
             return Err((StatusCode::NOT_FOUND, "there is no such page\n"));
         };
         self.guard.check_token(fields).map_err(refused)?;
+        if let Some(standing) = request.extensions().get::<Standing>() {
+            standing.prove();
+        }
         let asked = asked(name, request.uri().query().unwrap_or_default());
         match asked.ok_or((StatusCode::BAD_REQUEST, "this is not understood\n"))? {
             Asked::About => Ok((JSON, self.source.about.clone())),
             Asked::Rules => Ok((JSON, self.source.rules.clone())),
-            Asked::Rows(after, patience) => {
-                self.wait_for_news(after, patience).await;
+            Asked::Rows(after, patience, known) => {
+                self.wait_for_news(after, patience, known).await;
                 self.read(JSON, move |source| source.kept.rows(after)).await
             }
             Asked::Records(numbers) => self.read(LINES, move |source| source.kept.records(&numbers)).await,
@@ -168,11 +188,13 @@ impl Inspector {
         }
     }
 
-    /// Waits until there are records behind that number, or for so many seconds.
-    async fn wait_for_news(&self, after: u64, patience: u64) {
-        let mut latest = self.latest.clone();
+    /// Waits until there are records behind that number, or secrets are not shown as the page knows it, or for so many
+    /// seconds.
+    async fn wait_for_news(&self, after: u64, patience: u64, known: Option<bool>) {
+        let mut news = self.news.clone();
         let Ok(_place) = self.waiting.try_acquire() else { return };
-        let news = latest.wait_for(|latest| *latest > after);
+        let is_new = |news: &News| news.latest > after || known.is_some_and(|known| known != news.shows_secrets);
+        let news = news.wait_for(is_new);
         // What it waits for may never come.
         let _ = tokio::time::timeout(Duration::from_secs(patience.min(PATIENCE)), news).await;
     }
@@ -184,9 +206,14 @@ impl Inspector {
         read: impl FnOnce(&Source) -> Vec<u8> + Send + 'static,
     ) -> Result<(&'static str, Bytes), (StatusCode, &'static str)> {
         let broken = (StatusCode::INTERNAL_SERVER_ERROR, "this could not be read\n");
-        let _turn = self.reading.acquire().await.map_err(|_| broken)?;
+        let turn = self.reading.clone().acquire_owned().await.map_err(|_| broken)?;
         let source = self.source.clone();
-        let text = tokio::task::spawn_blocking(move || read(&source)).await.map_err(|_| broken)?;
+        // Who leaves ends this future but not the reading, which keeps its turn until it is done.
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read(&source)
+        });
+        let text = reading.await.map_err(|_| broken)?;
         Ok((kind, text.into()))
     }
 }
@@ -208,7 +235,10 @@ fn asked(name: &str, query: &str) -> Option<Asked> {
     match name {
         "about" => Some(Asked::About),
         "rules" => Some(Asked::Rules),
-        "rows" => Some(Asked::Rows(number("after")?, number("wait")?)),
+        "rows" => {
+            let known = value("secrets").map(str::parse).transpose().ok()?;
+            Some(Asked::Rows(number("after")?, number("wait")?, known))
+        }
         "records" => Some(Asked::Records(numbers(value("in")?)?)),
         "entries" => Some(Asked::Entries(numbers(value("in")?)?)),
         _ => None,
@@ -228,17 +258,73 @@ fn numbers(text: &str) -> Option<Vec<(u64, u64)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    /// Records whose reading takes until it is let go on.
+    struct Slow {
+        begun: AtomicUsize,
+        gate: Mutex<()>,
+    }
+
+    impl Kept for Arc<Slow> {
+        fn rows(&self, _: u64) -> Vec<u8> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            drop(self.gate.lock());
+            Vec::new()
+        }
+
+        fn records(&self, _: &Numbers) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn entries(&self, _: &Numbers) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_reading_that_nobody_waits_for_any_more_keeps_its_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let slow = Arc::new(Slow { begun: AtomicUsize::new(0), gate: Mutex::new(()) });
+        let source = Source { about: Bytes::new(), rules: Bytes::new(), kept: Box::new(slow.clone()) };
+        let (_grown, news) = watch::channel(News { latest: 0, shows_secrets: false });
+        let inspector = Inspector::new(source, "token", news);
+        let held = slow.gate.lock().unwrap();
+        runtime.block_on(async {
+            for _ in 0..3 * READING {
+                let asking = inspector.clone();
+                let asking = tokio::spawn(async move { asking.read(JSON, |source| source.kept.rows(0)).await });
+                tokio::task::yield_now().await;
+                asking.abort();
+                assert!(asking.await.is_err(), "it was answered before it could be");
+            }
+            assert_eq!(inspector.reading.available_permits(), 0);
+        });
+        assert!(slow.begun.load(Ordering::SeqCst) <= READING);
+        drop(held);
+        runtime.block_on(async {
+            let last = inspector.read(JSON, |source| source.kept.rows(0)).await;
+            assert!(last.is_ok());
+            let all = u32::try_from(READING).unwrap();
+            assert!(inspector.reading.acquire_many(all).await.is_ok());
+        });
+        assert_eq!(slow.begun.load(Ordering::SeqCst), READING + 1);
+    }
 
     #[test]
     fn what_is_asked_for_is_read() {
-        assert_eq!(asked("rows", "after=7&wait=20"), Some(Asked::Rows(7, 20)));
-        assert_eq!(asked("rows", ""), Some(Asked::Rows(0, 0)));
+        assert_eq!(asked("rows", "after=7&wait=20"), Some(Asked::Rows(7, 20, None)));
+        assert_eq!(asked("rows", "after=7&secrets=true"), Some(Asked::Rows(7, 0, Some(true))));
+        assert_eq!(asked("rows", ""), Some(Asked::Rows(0, 0, None)));
         assert_eq!(asked("records", "in=1-3,8"), Some(Asked::Records(vec![(1, 3), (8, 8)])));
         assert_eq!(asked("entries", "in=5"), Some(Asked::Entries(vec![(5, 5)])));
         for (name, query) in [
             ("rows", "after=x"),
             ("rows", "after=-1"),
+            ("rows", "secrets=1"),
             ("records", ""),
             ("records", "in=3-1"),
             ("records", "in="),

@@ -15,6 +15,9 @@ use http_body_util::Full;
 use hyper::http::{Method, StatusCode, header};
 use hyper::{Request, Response, body::Incoming};
 
+/// Connections that are served at once. Whoever may ask may stay.
+const ROOM: listener::Room = listener::Room { places: 64, needs_proof: false };
+
 /// Media types of the answers.
 const PLAIN: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,8 +42,8 @@ impl Admin {
 
     /// Answers until it is dropped. It goes on while the program drains, so that whoever asks sees that.
     pub async fn serve(self: Arc<Self>, listener: StdListener) {
-        listener::serve("the admin listener", listener, move |request, _| std::future::ready(self.answer(&request)))
-            .await;
+        let answer = move |request, _| std::future::ready(self.answer(&request));
+        listener::serve("the admin listener", listener, ROOM, answer).await;
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {

@@ -9,9 +9,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{listen, no_random_bytes, reachable};
-use crate::admin::inspector::{Inspector, Kept, Numbers, Source};
+use crate::admin::inspector::{Inspector, Kept, News, Numbers, Source};
 use crate::cli::RulesFormat;
-use crate::config::{Config, check_no_upstream};
+use crate::config::{Config, Listen, check_no_upstream};
 use crate::error::Error;
 use crate::exchange::har::recorded::{BETWEEN, CLOSING, OPENING};
 use crate::explain;
@@ -56,12 +56,13 @@ impl Bound {
         let mut token = [0; TOKEN];
         getrandom::fill(&mut token).map_err(|error| no_random_bytes(&error))?;
         let token = URL_SAFE_NO_PAD.encode(token);
-        let (grown, latest) = watch::channel(0);
-        let ring = Ring::start(self.memory, move |number| {
-            grown.send_replace(number);
+        let shows_secrets = config.show_secrets.is_some();
+        let (grown, news) = watch::channel(News { latest: 0, shows_secrets });
+        let ring = Ring::start(self.memory, shows_secrets, move |latest, shows_secrets| {
+            grown.send_replace(News { latest, shows_secrets });
         });
         let ring = ring.map_err(|error| Error::run(format!("cannot start the inspector: {error}")))?;
-        let inspector = Inspector::new(source(config, urls, &ring, losses, self.memory), &token, latest);
+        let inspector = Inspector::new(source(config, urls, &ring, losses, self.memory), &token, news);
         Ok(Inspecting { ring, words: words(self.addr, &token), listening: (inspector, self.listener) })
     }
 }
@@ -80,15 +81,18 @@ fn words(addr: SocketAddr, token: &str) -> String {
 }
 
 fn source(config: &Config, urls: &[(String, String)], ring: &Arc<Ring>, losses: Losses, memory: usize) -> Source {
-    let taps = config
-        .taps
-        .iter()
-        .zip(urls)
-        .map(|(tap, (name, url))| json!({ "name": name, "url": url, "upstream": tap.upstream.url() }));
+    let taps = config.taps.iter().zip(urls).map(|(tap, (name, url))| {
+        let socket = match &tap.listen {
+            Listen::Unix(path) => Some(path.display().to_string()),
+            Listen::Tcp(_) => None,
+        };
+        // Where connections are redirected to, which is no place for a client to be pointed at.
+        let port = url.rsplit_once(':').filter(|_| config.is_transparent).map(|(_, port)| port);
+        json!({ "name": name, "url": url, "upstream": tap.upstream.url(), "socket": socket, "redirected_to": port })
+    });
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "taps": taps.collect::<Vec<_>>(),
-        "shows_secrets": config.show_secrets,
         "memory": memory,
         "archive": { "opening": OPENING, "between": BETWEEN, "closing": CLOSING },
     });
@@ -107,6 +111,8 @@ struct Shown {
 
 impl Kept for Shown {
     fn rows(&self, after: u64) -> Vec<u8> {
+        // Asked for before the rows are read, so that none with a secret is told as masked.
+        let shows_secrets = self.ring.shows_secrets();
         let part = self.ring.rows(after);
         let held = self.ring.held();
         let numbers = json!({
@@ -116,6 +122,7 @@ impl Kept for Shown {
             "dropped": held.dropped,
             "bytes": held.bytes,
             "unseen": self.losses.dropped(),
+            "shows_secrets": shows_secrets,
         });
         // The rows are JSON already, one a line.
         let rows: Vec<&[u8]> = part.lines.split(|byte| *byte == b'\n').filter(|row| !row.is_empty()).collect();

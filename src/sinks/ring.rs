@@ -33,7 +33,7 @@ pub struct Ring {
     /// Says that there is something to pack, or that nothing will be any more.
     work: Condvar,
     most: usize,
-    grown: Box<dyn Fn(u64) + Send + Sync>,
+    grown: Box<dyn Fn(u64, bool) + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -48,6 +48,8 @@ struct State {
     unpacked: u64,
     /// How far those who wait were told.
     told: u64,
+    /// Whether secrets are in the clear in what is kept.
+    shows_secrets: bool,
     is_over: bool,
 }
 
@@ -73,13 +75,17 @@ pub struct Part {
 }
 
 impl Ring {
-    /// A ring that takes at most `most` bytes. `grown` hears the number of the latest record when some came; it must not
-    /// wait.
+    /// A ring that takes at most `most` bytes, with secrets in the clear until it forgets them, or masked. `grown` hears the
+    /// number of the latest record, and whether secrets are shown, when some came or all were forgotten; it must not wait.
     ///
     /// # Errors
     /// What the system says when the thread that packs can't be started.
-    pub fn start(most: usize, grown: impl Fn(u64) + Send + Sync + 'static) -> io::Result<Arc<Self>> {
-        let ring = Arc::new(Self::new(most, grown));
+    pub fn start(
+        most: usize,
+        shows_secrets: bool,
+        grown: impl Fn(u64, bool) + Send + Sync + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let ring = Arc::new(Self::new(most, shows_secrets, grown));
         let packing = ring.clone();
         thread::Builder::new().name("inspector".to_owned()).spawn(move || {
             process::step_back();
@@ -88,8 +94,8 @@ impl Ring {
         Ok(ring)
     }
 
-    fn new(most: usize, grown: impl Fn(u64) + Send + Sync + 'static) -> Self {
-        let state = State { open: Open::new(1, block_size(most)), unpacked: 1, ..State::default() };
+    fn new(most: usize, shows_secrets: bool, grown: impl Fn(u64, bool) + Send + Sync + 'static) -> Self {
+        let state = State { open: Open::new(1, block_size(most)), unpacked: 1, shows_secrets, ..State::default() };
         Ring { state: Mutex::new(state), work: Condvar::new(), most, grown: Box::new(grown) }
     }
 
@@ -115,8 +121,14 @@ impl Ring {
         }
     }
 
-    /// Drops all that there is, which has something in it that is not to be told any more.
+    /// Drops all that there is, which has secrets in it that are not to be told any more, and tells those who wait.
     pub(super) fn forget(&self) {
+        let latest = self.drop_all();
+        (self.grown)(latest, false);
+    }
+
+    /// Gives the number of the latest record.
+    fn drop_all(&self) -> u64 {
         let mut state = self.state();
         let next = state.open.next();
         let held: u64 = state.blocks.iter().map(|block| block.len()).sum();
@@ -124,20 +136,28 @@ impl Ring {
         state.blocks.clear();
         state.bytes = 0;
         state.open = Open::new(next, block_size(self.most));
+        state.shows_secrets = false;
+        state.told = next - 1;
+        next - 1
+    }
+
+    /// Whether secrets are in the clear in what it keeps. Once they are not, they never will be again.
+    pub fn shows_secrets(&self) -> bool {
+        self.state().shows_secrets
     }
 
     /// Tells those who wait that something came, if it did.
     pub(super) fn tell(&self) {
-        let latest = {
+        let (latest, shows_secrets) = {
             let mut state = self.state();
             let latest = state.open.next() - 1;
             if state.told == latest {
                 return;
             }
             state.told = latest;
-            latest
+            (latest, state.shows_secrets)
         };
-        (self.grown)(latest);
+        (self.grown)(latest, shows_secrets);
     }
 
     /// Nothing will be put in any more.
@@ -308,7 +328,7 @@ mod tests {
 
     #[test]
     fn it_stays_within_its_bytes_and_counts_what_it_drops() {
-        let ring = Ring::new(LEAST, |_| {});
+        let ring = Ring::new(LEAST, false, |_, _| {});
         for number in 1..=3_000 {
             ring.put(&line(number, (number as usize * 37) % 3_000));
             assert!(ring.held().bytes <= LEAST, "{:?}", ring.held());
@@ -323,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_larger_than_all_leaves_nothing_behind_for_long() {
-        let ring = Ring::new(LEAST, |_| {});
+        let ring = Ring::new(LEAST, false, |_, _| {});
         ring.put(&line(1, 10));
         ring.put(&line(2, 2 * LEAST));
         assert_eq!((ring.held().dropped, ring.held().oldest), (2, 3));
@@ -333,7 +353,7 @@ mod tests {
 
     #[test]
     fn packing_makes_room_and_changes_no_record() {
-        let ring = Ring::new(LEAST, |_| {});
+        let ring = Ring::new(LEAST, false, |_, _| {});
         for number in 1..=400 {
             ring.put(&line(number, 600));
         }
@@ -350,12 +370,20 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_gone_and_counted() {
-        let ring = Ring::new(LEAST, |_| {});
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = told.clone();
+        let ring = Ring::new(LEAST, true, move |latest, shows_secrets| {
+            hears.lock().unwrap().push((latest, shows_secrets));
+        });
         for number in 1..=400 {
             ring.put(&line(number, 600));
         }
         assert!(ring.pack_one());
+        ring.tell();
+        assert!(ring.shows_secrets());
         ring.forget();
+        assert!(!ring.shows_secrets());
+        assert_eq!(*told.lock().unwrap(), [(400, true), (400, false)]);
         assert_eq!((ring.held().dropped, ring.held().oldest, ring.held().next), (400, 401, 401));
         assert!(ring.records(&[(1, 1_000)]).lines.is_empty());
         ring.put(&line(401, 600));
@@ -366,7 +394,7 @@ mod tests {
     fn those_who_wait_are_told_once_of_what_came() {
         let told = Arc::new(AtomicU64::new(0));
         let count = told.clone();
-        let ring = Ring::new(LEAST, move |latest| {
+        let ring = Ring::new(LEAST, false, move |latest, _| {
             count.fetch_add(100 + latest, Ordering::Relaxed);
         });
         ring.tell();
@@ -380,7 +408,7 @@ mod tests {
 
     #[test]
     fn rows_and_records_come_in_parts() {
-        let ring = Ring::new(16 * LEAST, |_| {});
+        let ring = Ring::new(16 * LEAST, false, |_, _| {});
         for number in 1..=2_500 {
             ring.put(&line(number, 100));
         }
@@ -388,7 +416,7 @@ mod tests {
         assert_eq!(first.until, 2_000);
         assert_eq!(ring.rows(first.until).until, 2_500);
         assert_eq!(ring.rows(2_500).until, 2_500);
-        let large = Ring::new(64 * LEAST, |_| {});
+        let large = Ring::new(64 * LEAST, false, |_, _| {});
         (1..=100).for_each(|number| large.put(&line(number, 100_000)));
         let part = large.records(&[(1, 100)]);
         assert!(part.until < 50 && part.lines.len() < READ + 200_000, "{}", part.until);

@@ -36,8 +36,9 @@ async function ask(path) {
 export const about = async () => (await ask("about")).json();
 export const rules = async () => (await ask("rules")).json();
 
-/** The rows behind a number, for which it waits so many seconds. */
-export const rows = async (after, wait) => (await ask(`rows?after=${after}&wait=${wait}`)).json();
+/** The rows behind a number, for which it waits so many seconds, but not where secrets are not shown as the page knows it. */
+export const rows = async (after, wait, secrets) =>
+  (await ask(`rows?after=${after}&wait=${wait}${secrets === undefined ? "" : `&secrets=${secrets}`}`)).json();
 
 /** Numbers in the form in which they are asked for, in parts that fit into one request: stretches, and how many they are. */
 function stretches(numbers) {

@@ -30,17 +30,17 @@ export function shellWord(text, variables) {
   return parts.join("") || "''";
 }
 
-/** In quotes, with what a terminal could act on as codes. */
+/**
+ * In quotes that every shell knows, within which nothing means anything but the quote itself. What can't be seen stands as its
+ * code: it must not come into a terminal by being pasted, and the forms in which shells write it differ from shell to shell.
+ */
 function quoted(text) {
-  // A sign that can't be seen must not come into a terminal by being pasted.
-  if (printable(text) === text) return `'${text.replaceAll("'", `'\\''`)}'`;
-  let inner = "";
-  for (const sign of text) {
-    if (sign === "'" || sign === "\\") inner += `\\${sign}`;
-    else if (printable(sign) === sign) inner += sign;
-    else for (const byte of new TextEncoder().encode(sign)) inner += `\\x${byte.toString(16).padStart(2, "0")}`;
-  }
-  return `$'${inner}'`;
+  return `'${printable(text).replaceAll("'", `'\\''`)}'`;
+}
+
+/** A line behind `#`. Not every shell takes that for a comment where it is typed, so it has nothing in it that means anything. */
+function note(text) {
+  return `# ${text.replace(/[^A-Za-z0-9 .,:_-]/g, "_")}`;
 }
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -48,35 +48,66 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Fields that curl makes by itself, or that would make it wait. */
 const OWN = new Set(["content-length", "transfer-encoding", "connection", "expect", "keep-alive", "proxy-connection", "te", "upgrade"]);
 
+/** A coding that curl can undo, for which it asks by itself. */
+const CODING = /gzip|deflate|br|zstd/i;
+
 /** The request of a record as a command of curl. */
 export function curl(record) {
   const request = record.request;
   const variables = new Map();
-  const authority = request.authority ?? record.upstream.url.replace(/^\w+:\/\//, "");
-  const scheme = record.client.tls === null ? "http" : "https";
-  const url = /^\w+:\/\//.test(request.target) ? request.target : `${scheme}://${authority}${request.target.startsWith("/") ? "" : "/"}${request.target}`;
-  const words = ["curl", "-i", "--globoff", "--path-as-is"];
+  const { url, authority, scheme, socket, isWhole } = placeOf(record);
+  const words = ["curl", "-i", "--globoff", "--path-as-is", "--proto", "'=http,https'"];
   if (request.method === "HEAD") words.push("--head");
   else if (request.method !== "GET" || request.body_bytes > 0) words.push("-X", shellWord(request.method, variables));
   if (request.version === "HTTP/2") words.push(scheme === "https" ? "--http2" : "--http2-prior-knowledge");
+  if (socket !== null) words.push("--unix-socket", shellWord(socket));
+  if (!isWhole) words.push("--request-target", shellWord(request.target, variables));
   words.push("--url", shellWord(url, variables));
   const lines = [words.join(" ")];
   const notes = [];
+  let isCompressed = false;
   for (const [name, value] of request.headers) {
     const lower = name.toLowerCase();
     if (OWN.has(lower) || (lower === "host" && value === authority)) continue;
+    if (lower === "accept-encoding" && CODING.test(value)) {
+      isCompressed = true;
+      continue;
+    }
     if (!TOKEN.test(name)) {
-      notes.push(`# left out, since curl can't send it: ${printable(name)}`);
+      notes.push(note(`left out, since curl cannot send it: ${name}`));
       continue;
     }
     lines.push(`-H ${shellWord(value === "" ? `${name};` : `${name}: ${value}`, variables)}`);
   }
+  // Else the answer would be packed on the screen.
+  if (isCompressed) lines.push("--compressed");
   if (request.body_bytes > 0) {
-    notes.push(`# the body of ${request.body_bytes} bytes was not kept: put it into the file body`);
+    notes.push(note(`the body of ${request.body_bytes} bytes was not kept: put it into the file body`));
     lines.push("--data-binary @body");
   }
   const unset = [...variables].map(([name, mask]) => `# ${name}=…   the secret with this fingerprint${sizeOf(mask)}`);
-  return `${[...unset, ...notes].map((note) => `${note}\n`).join("")}${lines.join(" \\\n  ")}\n`;
+  return `${[...unset, ...notes].map((line) => `${line}\n`).join("")}${lines.join(" \\\n  ")}\n`;
+}
+
+/**
+ * Where a command goes. A target that is no path, and no URL of HTTP, is sent as it is but decides nothing: curl speaks more
+ * protocols than that, and a client chose it.
+ */
+function placeOf(record) {
+  const { authority: asked, target } = record.request;
+  const tap = state.about?.taps.find(({ name }) => name === record.tap);
+  const scheme = record.client.tls === null ? "http" : "https";
+  const socket = tap?.socket ?? null;
+  // A socket has no host, and a request of HTTP/1.0 may name none.
+  const authority = asked || hostIn(record.upstream.url) || hostIn(tap?.url ?? "") || "localhost";
+  if (/^https?:\/\//i.test(target)) return { url: target, authority, scheme, socket, isWhole: true };
+  const isWhole = target.startsWith("/");
+  return { url: `${scheme}://${authority}${isWhole ? target : "/"}`, authority, scheme, socket, isWhole };
+}
+
+/** The host and port of a URL; nothing where it is that of a socket. */
+function hostIn(url) {
+  return /^(?:https?|h2c):\/\/(?!unix:)([^/]+)/.exec(url)?.[1] ?? "";
 }
 
 function sizeOf(mask) {
@@ -149,7 +180,7 @@ export function report(records, findings) {
     const body = record.response?.error_body?.text;
     if (body) parts.push("The answer's text:", fenced(printableLines(body)));
   }
-  parts.push(`Made by authtap ${plainMarkdown(state.about?.version ?? "")}; ${state.about?.shows_secrets ? "SECRETS ARE IN THE CLEAR" : "secrets are masked: equal fingerprints are equal secrets"}.`);
+  parts.push(`Made by authtap ${plainMarkdown(state.about?.version ?? "")}; ${state.showsSecrets ? "SECRETS ARE IN THE CLEAR" : "secrets are masked: equal fingerprints are equal secrets"}.`);
   return `${parts.join("\n\n")}\n`;
 }
 

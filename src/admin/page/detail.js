@@ -35,9 +35,7 @@ export function drawDetail() {
   const row = state.open;
   const detail = byId("detail");
   if (row === undefined) {
-    detail.hidden = true;
-    if (detail.firstChild !== null) fill(detail);
-    shown = { key: "", records: [], numbers: [] };
+    forgetDetail();
     return;
   }
   detail.hidden = false;
@@ -47,6 +45,14 @@ export function drawDetail() {
   asked = key;
   if (shown.numbers[0] !== numbers[0]) fill(detail, top(row), h("p", { class: "none", text: "Fetching…" }));
   load(row, numbers, key);
+}
+
+/** Closes the open request, of which nothing is kept. */
+export function forgetDetail() {
+  const detail = byId("detail");
+  detail.hidden = true;
+  if (detail.firstChild !== null) fill(detail);
+  shown = { key: "", records: [], numbers: [] };
 }
 
 async function load(row, numbers, key) {

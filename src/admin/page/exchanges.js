@@ -2,7 +2,8 @@
 
 import { byId, count, fill, h, plural, say, setText } from "./dom.js";
 import { showUses } from "./credentials.js";
-import { drawDetail, saveArchive } from "./detail.js";
+import { drawDetail, forgetDetail, saveArchive } from "./detail.js";
+import { shellWord } from "./copy.js";
 import { valueOf, withValue } from "./filter.js";
 import { List } from "./list.js";
 import { changed, state, store } from "./state.js";
@@ -67,6 +68,22 @@ export function receive(rows) {
   changed();
 }
 
+/** Forgets all that was shown: what had secrets in it is not to stay behind anywhere in the page. */
+export function forget() {
+  store.clear();
+  Object.assign(state, { open: undefined, cursor: undefined, wanted: undefined, credential: undefined });
+  list.clear();
+  forgetDetail();
+  facetChanges.clear();
+  facetsDue = 0;
+  const places = ["used", "view-summary", "view-timeline", "facet-status", "facet-rule", "facet-client", "facet-route"];
+  for (const place of places) fill(byId(place));
+  if (location.hash.startsWith("#/exchange/")) history.replaceState(null, "", "#/exchanges");
+  state.query = "";
+  byId("query").value = "";
+  changed();
+}
+
 /** Goes so many rows further; with `isBad`, over those with a finding alone. */
 export function step(by, isBad = false) {
   const size = store.shownSize;
@@ -123,13 +140,24 @@ function drawEmpty(isFiltered) {
     fill(empty, h("p", { text: "No exchange is like that." }), h("p", { text: "Esc clears the filter." }));
     return;
   }
-  const url = taps[0]?.url ?? "the tap";
   fill(empty,
     h("p", { class: "big", text: "Nothing has passed yet." }),
-    h("p", {}, "Point your client at ", h("code", { text: url }), ", for example:"),
-    h("pre", { text: `curl -H "Authorization: Bearer $TOKEN" ${url}/` }),
-    taps.length > 1 ? h("p", {}, "The gateway's upstream is ", h("code", { text: taps[1].url }), ".") : null,
+    taps.length > 0 ? wayIn(taps) : null,
     h("p", { text: "Exchanges appear here as they are over." }));
+}
+
+/** How requests get to the first tap. */
+function wayIn(taps) {
+  const { url, socket } = taps[0];
+  if (taps[0].redirected_to !== null) {
+    return [h("p", { text: "What redirects connections here, and undoes it:" }), taps.map((tap) => h("pre", { text: `authtap redirect PORT --to ${tap.redirected_to} …` }))];
+  }
+  const to = socket === null ? `${url}/` : `--unix-socket ${/^[\w./-]+$/.test(socket) ? socket : shellWord(socket)} http://localhost/`;
+  return [
+    h("p", {}, "Point your client at ", socket === null ? null : "the socket ", h("code", { text: socket ?? url }), ", for example:"),
+    h("pre", { text: `curl -H "Authorization: Bearer $TOKEN" ${to}` }),
+    taps.length > 1 ? h("p", {}, "The gateway's upstream is ", h("code", { text: taps[1].url }), ".") : null,
+  ];
 }
 
 /** The choices change with the traffic; looking for them once a second is enough. */

@@ -57,6 +57,13 @@ export class List {
     this.space.style.height = `${this.size() * this.rowHeight()}px`;
   }
 
+  /** Takes the rows out of the page, with what stands in those that are out of sight. */
+  clear() {
+    for (const node of this.pool) node.remove();
+    this.pool = [];
+    this.toTop();
+  }
+
   toTop() {
     this.container.scrollTop = 0;
   }

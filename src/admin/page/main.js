@@ -16,6 +16,9 @@ const PATIENCE = 20;
 const REST = 120;
 const LONG_REST = 2000;
 
+/** A number behind which there are no rows. */
+const NO_ROWS = Number.MAX_SAFE_INTEGER;
+
 let until = 0;
 let isListening = false;
 
@@ -36,17 +39,16 @@ async function listen() {
   try {
     state.about = await api.about();
     state.rules = new Map((await api.rules()).map((rule) => [rule.rule, rule]));
-    showBanner();
     setText(byId("taps"), tapsInWords(state.about.taps));
     while (true) {
-      if (state.paused) {
-        await rest(200);
-        continue;
-      }
+      // What is held still is forgotten all the same when secrets are masked again.
+      const isHeld = state.paused;
+      if (isHeld) await rest(200);
+      if (isHeld && !state.showsSecrets) continue;
       const asked = performance.now();
       let news;
       try {
-        news = await api.rows(until, isComplete ? PATIENCE : 0);
+        news = await api.rows(isHeld ? NO_ROWS : until, isComplete && !isHeld ? PATIENCE : 0, state.showsSecrets);
       } catch (error) {
         if (error instanceof api.Locked) throw error;
         live(false);
@@ -54,8 +56,13 @@ async function listen() {
         continue;
       }
       live(true);
+      if (showsOtherwise(news.shows_secrets)) {
+        // What came since then is asked for again with the rest.
+        [until, isComplete] = [0, false];
+        continue;
+      }
       // What came after the list was held still is asked for again.
-      if (state.paused) continue;
+      if (isHeld || state.paused) continue;
       // Where this answer ends all that there is, the next one may wait for more.
       isComplete = news.until + 1 >= news.next;
       until = Math.max(until, news.until);
@@ -81,14 +88,23 @@ function live(is) {
   changed();
 }
 
-function showBanner() {
+/** Hears whether secrets are shown. Where that is over, what had them in it is forgotten here as it is in the program. */
+function showsOtherwise(now) {
+  const before = state.showsSecrets;
+  if (before === now) return false;
+  state.showsSecrets = now;
   const banner = byId("banner");
-  banner.hidden = !state.about.shows_secrets;
-  if (state.about.shows_secrets) setText(banner, "SECRETS ARE SHOWN: authtap was started with --show-secrets. Show this page to nobody.");
+  banner.hidden = !now;
+  setText(banner, now ? "SECRETS ARE SHOWN: authtap was started with --show-secrets. Show this page to nobody." : "");
+  if (before === undefined) return false;
+  exchanges.forget();
+  say("Secrets are masked again; what came before is forgotten");
+  return true;
 }
 
 /** The way of a request. */
 function tapsInWords(taps) {
+  if (taps[0].redirected_to !== null) return `redirected connections → ${taps.map((tap) => tap.url).join(", ")} → where they were going`;
   if (taps.length === 1) return `${taps[0].url} → ${taps[0].upstream}`;
   return [...taps.map((tap) => `${tap.name} ${tap.url}`), taps[taps.length - 1].upstream].join(" → ");
 }

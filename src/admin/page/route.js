@@ -3,6 +3,9 @@
 const known = new Map();
 const MOST = 20000;
 
+/** Paths up to this length are remembered. */
+const SHORT = 200;
+
 /** The path of a target, without its query. */
 export function pathOf(target) {
   const at = target.search(/[?#]/);
@@ -20,6 +23,9 @@ function isId(segment) {
   );
 }
 
+/** Forgets the paths that were asked for. */
+export const forgetRoutes = () => known.clear();
+
 /** `/v1/orders/{id}` for `/v1/orders/17?page=2`. */
 export function routeOf(target) {
   const path = pathOf(target);
@@ -28,6 +34,6 @@ export function routeOf(target) {
   // A mask may have spaces in it, and stands for a whole segment.
   const route = path.split("/").map((segment) => (isId(segment) ? "{id}" : segment)).join("/").replaceAll(" ", "%20");
   if (known.size >= MOST) known.clear();
-  known.set(path, route);
+  if (path.length <= SHORT) known.set(path, route);
   return route;
 }

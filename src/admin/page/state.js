@@ -22,6 +22,8 @@ export const state = {
   paused: false,
   /** What the program said of itself. */
   about: undefined,
+  /** Whether secrets are in the clear in what the program tells, as it said last. */
+  showsSecrets: undefined,
   /** The rules by name. */
   rules: new Map(),
   /** What the program holds, as it said last. */

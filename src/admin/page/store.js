@@ -2,10 +2,17 @@
 // together, and the rows that the filter lets pass.
 
 import { holds, parse } from "./filter.js";
-import { routeOf } from "./route.js";
+import { forgetRoutes, routeOf } from "./route.js";
 
-/** Rows that the page keeps at most; the program may hold more. */
+/** Rows that the page keeps at most, and signs of their texts; the program may hold more. */
 const MOST = 250000;
+const MOST_SIGNS = 100000000;
+
+/** Texts up to this length are kept once for all; longer ones are seldom equal. */
+const SHORT = 200;
+
+/** What a row takes beside its texts, in signs. */
+const OVERHEAD = 200;
 
 /** Statuses that mean that somebody was not let in. */
 const REFUSED = new Set([401, 403, 407]);
@@ -16,6 +23,7 @@ const strings = new Map();
 
 /** Equal strings as one, since there are few names and many rows. */
 function one(text) {
+  if (text.length > SHORT) return text;
   if (strings.size > 50000) strings.clear();
   const known = strings.get(text);
   if (known !== undefined) return known;
@@ -34,6 +42,7 @@ function rowOf(values) {
   row.failed = row.verdict !== "handshake-step" && (row.severity === "error" || row.status === 0 || row.status >= 500 || REFUSED.has(row.status)) && row.outcome !== "client-gone";
   const labels = row.credentials.map(([label]) => label).join(" ");
   row.text = `${row.method} ${row.target} ${row.status || "none"} ${row.rules.join(" ")} ${row.verdict} ${row.client} ${row.tap} ${labels}`.toLowerCase();
+  row.signs = 2 * row.target.length + row.text.length + OVERHEAD;
   // What taps behind this one saw of the same request.
   row.inner = null;
   return row;
@@ -44,6 +53,11 @@ function swap(one, other) {
   const [seq, inner, kept] = [one.seq, one.inner, { ...one }];
   Object.assign(one, other, { seq, inner });
   Object.assign(other, kept, { seq: other.seq, inner: null });
+}
+
+/** Signs that a request takes, with what each of its taps saw. */
+function signsOf(row) {
+  return row.inner === null ? row.signs : row.inner.reduce((sum, inner) => sum + inner.signs, row.signs);
 }
 
 /** Counts of the values that a list of choices offers. */
@@ -68,19 +82,31 @@ class Counts {
 }
 
 export class Store {
-  constructor() {
+  constructor(most = MOST, mostSigns = MOST_SIGNS) {
+    this.most = most;
+    this.mostSigns = mostSigns;
+    this.words = [];
+    this.version = 0;
+    this.clear();
+  }
+
+  /** Forgets all rows, and what was kept of them beside. */
+  clear() {
+    strings.clear();
+    forgetRoutes();
     /** The first row of each request, in the order in which they came; from `start` on. */
     this.rows = [];
     this.start = 0;
     /** Those that the filter lets pass, from `shownStart` on. */
     this.shown = [];
     this.shownStart = 0;
-    this.words = [];
     this.byPath = new Map();
+    /** Signs that all of them take. */
+    this.signs = 0;
     this.counts = { status: new Counts(), rule: new Counts(), client: new Counts(), route: new Counts() };
     /** Whether the shown rows have to be chosen anew. */
     this.isStale = false;
-    this.version = 0;
+    this.version += 1;
   }
 
   get size() {
@@ -123,6 +149,7 @@ export class Store {
     this.isStale = false;
     for (const values of batch) {
       const row = rowOf(values);
+      this.signs += row.signs;
       const first = this.byPath.get(row.path);
       if (first !== undefined && first !== row) {
         this.join(first, row);
@@ -137,9 +164,18 @@ export class Store {
       }
     }
     if (this.isStale) this.refilter();
-    if (this.size > MOST) this.forgetBefore(this.rows[this.rows.length - MOST].seq);
+    this.makeRoom();
     this.version += 1;
     return added;
+  }
+
+  /** Forgets the oldest rows where there are too many, or where they take too much. */
+  makeRoom() {
+    let at = Math.max(this.start, this.rows.length - this.most);
+    let signs = this.signs;
+    for (let gone = this.start; gone < at; gone += 1) signs -= signsOf(this.rows[gone]);
+    for (; signs > this.mostSigns && at < this.rows.length - 1; at += 1) signs -= signsOf(this.rows[at]);
+    if (at > this.start) this.forgetBefore(this.rows[at].seq);
   }
 
   /** Adds what another tap saw. A request stands in the list as its first tap saw it, whoever told of it first. */
@@ -186,6 +222,7 @@ export class Store {
     while (this.start < this.rows.length && this.rows[this.start].seq < seq) {
       const row = this.rows[this.start];
       this.byPath.delete(row.path);
+      this.signs -= signsOf(row);
       this.count(row, -1);
       gone += 1;
       this.start += 1;
