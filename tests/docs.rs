@@ -9,7 +9,7 @@
 //! | `<!-- start: WORDS -->` | is started, and goes on once it has printed the words |
 //! | `<!-- shows -->` | each line was printed since the last such block, in that order |
 //! | `<!-- image -->` | is for docker, which is not here: it builds what `deploy/` runs |
-//! | `<!-- cluster -->` | is for kubectl, for which there is no cluster here: the files that it names are there |
+//! | `<!-- cluster -->` | is for kubectl, for which there is no cluster here: the files and the things that it names are there |
 //!
 //! `<!-- hosts: NAME … -->` gives names, `<!-- stop -->` ends what was started, and `<!-- unseen: … -->` is run by the test
 //! alone, or, with `start WORDS: …`, started. `<!-- until: … -->` waits until that command succeeds.
@@ -161,12 +161,27 @@ impl Play {
     }
 }
 
-/// Commands for a cluster: no other program than kubectl and curl, and no file that is not there.
+/// Commands for a cluster: no other program than kubectl and curl, no file that is not there, and nothing that the manifests
+/// don't set up.
 fn cluster(block: &str) {
+    let manifests: String = fs::read_dir(root().join("deploy/kubernetes"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let is_set_up = |kind: &str, name: &str| manifests.contains(&format!("kind: {kind}\nmetadata:\n  name: {name}\n"));
     for line in block.replace("\\\n", " ").lines() {
         let words: Vec<&str> = line.split_whitespace().take_while(|word| *word != "#").collect();
         assert!(matches!(words.first(), Some(&"kubectl" | &"curl" | &"head")), "no command for a cluster: {line}");
         for (at, word) in words.iter().enumerate() {
+            let set_up = match word.split_once('/') {
+                Some(("deployment", name)) => is_set_up("Deployment", name),
+                Some(("service", name)) => is_set_up("Service", name),
+                _ if at > 0 && words[0] == "kubectl" && words[at - 1] == "-c" => {
+                    manifests.contains(&format!("- name: {word}\n"))
+                }
+                _ => true,
+            };
+            assert!(set_up, "the manifests have no {word}: {line}");
             if matches!(*word, "-f" | "--filename")
                 && words.first() == Some(&"kubectl")
                 && words.get(1) != Some(&"logs")
