@@ -101,7 +101,7 @@ pub struct HopPeers {
 /// The name of the header by which taps tell each other of requests, unless another one is asked for.
 pub const HOP_HEADER: &str = "Authtap-Hop";
 
-/// The least memory for the inspector's records, in bytes.
+/// The least memory for the inspector's records that makes sense, in bytes: room for some of the largest heads.
 const INSPECT_LEAST: usize = 1024 * 1024;
 
 /// TLS towards an upstream.
@@ -213,13 +213,11 @@ impl Config {
         if options.har.is_some() && options.har == options.record {
             return Err(Error::usage("--har and --record can't go to the same file").advice("give each its own"));
         }
-        let arguments = match (is_transparent, options.taps.is_empty()) {
-            (true, true) => vec![TapArgument::parse_transparent(":8080")?],
-            (true, false) => {
-                options.taps.iter().map(|tap| TapArgument::parse_transparent(tap)).collect::<Result<Vec<_>, _>>()?
-            }
-            (false, _) => options.taps.iter().map(|tap| TapArgument::parse(tap)).collect::<Result<Vec<_>, _>>()?,
-        };
+        let parse = if is_transparent { TapArgument::parse_transparent } else { TapArgument::parse };
+        let mut arguments = options.taps.iter().map(|tap| parse(tap)).collect::<Result<Vec<_>, _>>()?;
+        if arguments.is_empty() {
+            arguments.push(parse(":8080")?);
+        }
         // Who reads the TLS of redirected connections speaks it with where they were going.
         let reads_tls = is_transparent && (options.tls.is_on() || options.tls_cert.is_some());
         let needs_tls = reads_tls || arguments.iter().any(|tap| tap.upstream.scheme == UpstreamScheme::Https);

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::auth::{Detail, KeySet};
 use crate::config::{GivenConfig, KeyPlace, without_query};
-use crate::error::Error;
+use crate::error::{Error, last_cause};
 use crate::exchange::View;
 use crate::exchange::given::{Given, GivenKeys};
 use crate::tls;
@@ -274,7 +274,7 @@ async fn get(url: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Bytes, String
         .header(USER_AGENT, concat!("authtap/", env!("CARGO_PKG_VERSION")))
         .body(Empty::new())
         .map_err(|_| format!("{shown} is no URL that can be asked for"))?;
-    let response = client.request(request).await.map_err(|error| format!("{shown}: {}", causes(&error)))?;
+    let response = client.request(request).await.map_err(|error| format!("{shown}: {}", last_cause(&error)))?;
     let status = response.status();
     if !status.is_success() {
         let leads = response.headers().contains_key(LOCATION);
@@ -283,15 +283,6 @@ async fn get(url: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Bytes, String
     }
     let body = Limited::new(response.into_body(), LARGEST).collect().await;
     body.map(http_body_util::Collected::to_bytes).map_err(|error| format!("{shown}: {error}"))
-}
-
-/// An error with what caused it: the first words of a client's error are never what went wrong.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.to_string()
 }
 
 #[cfg(test)]

@@ -24,9 +24,6 @@ const READ_FOR_ROWS: usize = 8 * 1024 * 1024;
 /// The same for records that are given whole.
 const READ: usize = 1024 * 1024;
 
-/// The least memory that makes sense: room for some records of the largest heads.
-pub const LEAST: usize = 1024 * 1024;
-
 /// The latest records. Each has a number, from 1 on, in the order in which they came.
 pub struct Ring {
     state: Mutex<State>,
@@ -309,6 +306,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+
+    /// The least memory that is taken.
+    const LEAST: usize = 1024 * 1024;
 
     fn line(number: u64, size: usize) -> Vec<u8> {
         let pad = "x".repeat(size);

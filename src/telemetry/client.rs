@@ -18,7 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 
-use crate::error::Error;
+use crate::error::{Error, last_cause};
 use crate::tls;
 
 use super::environment::{Signal, shown};
@@ -123,9 +123,4 @@ async fn send(hyper: Hyper, request: Request<Bytes>) -> Result<Response<Bytes>, 
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, LARGEST).collect().await?.to_bytes();
     Ok(Response::from_parts(parts, body))
-}
-
-/// What went wrong in the end: the first words of a client's error are never that.
-fn last_cause(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
