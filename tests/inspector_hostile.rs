@@ -72,7 +72,7 @@ fn what_peers_send_is_text_and_nothing_else() {
     for _ in 0..sent {
         browser.press("j");
         browser.press("Enter");
-        browser.wait("document.querySelector('#detail .heads') && document.querySelector('#detail-title').innerText.includes(document.querySelector('.row.cursor .target').textContent)");
+        browser.wait("document.querySelector('#detail .heads') && document.querySelector('#detail details.part') && document.querySelector('#detail-title').innerText.includes(document.querySelector('.row.cursor .target').textContent)");
         let shown = browser.text("document.querySelector('#detail').innerText");
         seen += PAYLOADS.iter().filter(|payload| shown.contains(&format!("X-Payload: {payload}"))).count();
         let raw = browser.text("(() => { const d = [...document.querySelectorAll('#detail details.part')].pop(); d.open = true; return new Promise(done => setTimeout(() => done(d.innerText), 20)); })()");
