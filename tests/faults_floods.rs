@@ -37,7 +37,7 @@ fn read_all(mut from: &TcpStream) -> Got {
     let mut got = Got { size: 0, hash: 0xcbf2_9ce4_8422_2325, start: String::new(), in_order: true };
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        match from.read(&mut buffer) {
+        match common::read_once(&mut from, &mut buffer) {
             Ok(0) => return got,
             Ok(size) => {
                 let piece = &buffer[..size];

@@ -143,7 +143,7 @@ fn no_version_or_cipher_in_common_is_a_502_that_says_so() {
         let (status, record) = refusal(move |stream| {
             read_hello(stream);
             stream.write_all(&bytes).unwrap();
-            let _ = stream.read(&mut [0; 64]);
+            let _ = common::read_once(stream, &mut [0; 64]);
         });
         assert!(status.contains("error=tls_protocol_error") && status.contains(words), "{status}");
         assert_eq!(record["failure"]["step"], "tls", "{record:#}");
@@ -161,7 +161,7 @@ fn what_is_no_tls_is_a_502_at_every_step() {
                     stream.write_all(&flight[..flight.len() / 2]).unwrap();
                 }
                 stream.write_all(garbage).unwrap();
-                let _ = stream.read(&mut [0; 64]);
+                let _ = common::read_once(stream, &mut [0; 64]);
             });
             assert!(status.contains("error=tls_protocol_error"), "{status}");
             assert_eq!(record["failure"]["step"], "tls", "{record:#}");
@@ -180,7 +180,7 @@ fn plain_bytes_behind_the_handshake_never_reach_the_client() {
         let mut request = [0; GET.len()];
         rustls::Stream::new(&mut server, stream).read_exact(&mut request).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged").unwrap();
-        let _ = stream.read(&mut [0; 64]);
+        let _ = common::read_once(stream, &mut [0; 64]);
     });
     assert!(status.contains("error=tls_protocol_error"), "{status}");
     assert_eq!(record["failure"]["step"], "tls", "{record:#}");
@@ -250,7 +250,7 @@ fn assert_serves(tap: &Tap) {
     let mut got = Vec::new();
     while !got.ends_with(b"served") {
         let mut buffer = [0; 1024];
-        let size = tls.read(&mut buffer).unwrap();
+        let size = common::read_once(&mut tls, &mut buffer).unwrap();
         assert!(size > 0, "{}", got.escape_ascii());
         got.extend_from_slice(&buffer[..size]);
     }

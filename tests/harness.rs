@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base64::Engine as _;
@@ -87,7 +87,7 @@ fn an_origin_can_end_with_a_reset() {
     });
     let mut client = Client::connect(origin.addr());
     client.send("GET / HTTP/1.1\r\n\r\n");
-    let error = client.stream().read(&mut [0]).unwrap_err();
+    let error = common::read_once(&mut client.stream(), &mut [0]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 

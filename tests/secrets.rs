@@ -621,7 +621,7 @@ fn head_of_http1(backend: &TcpListener) -> TcpStream {
         let mut arrived = Vec::new();
         let mut piece = [0; 4096];
         while common::head::find(&arrived, b"\r\n\r\n").is_none() {
-            let got = stream.read(&mut piece).unwrap();
+            let got = common::read_once(&mut stream, &mut piece).unwrap();
             assert!(got > 0, "closed within the head");
             arrived.extend_from_slice(&piece[..got]);
         }

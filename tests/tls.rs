@@ -62,7 +62,7 @@ fn tls_origin_of(name: &str, wants_certificate: bool, body: &'static str) -> (So
             let mut buffer = [0; 4096];
             while !request.ends_with(b"\r\n\r\n") {
                 // A client that does not trust the certificate leaves here.
-                match tls.read(&mut buffer) {
+                match common::read_once(&mut tls, &mut buffer) {
                     Ok(got @ 1..) => request.extend_from_slice(&buffer[..got]),
                     _ => break,
                 }

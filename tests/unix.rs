@@ -54,7 +54,7 @@ fn read_until(stream: &mut UnixStream, end: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(end) {
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "closed after {:?}", String::from_utf8_lossy(&bytes));
+        assert_eq!(common::read_once(stream, &mut byte).unwrap(), 1, "closed after {:?}", String::from_utf8_lossy(&bytes));
         bytes.push(byte[0]);
     }
     bytes
@@ -263,7 +263,7 @@ fn a_full_queue_is_waited_for() {
         loop {
             let (mut stream, _) = listener.accept().unwrap();
             stream.set_read_timeout(Some(DEADLINE)).unwrap();
-            if stream.read(&mut [0; 1024]).unwrap() > 0 {
+            if common::read_once(&mut stream, &mut [0; 1024]).unwrap() > 0 {
                 return stream.write_all(reply).unwrap();
             }
         }

@@ -36,7 +36,11 @@ fn read_answer(stream: &mut TcpStream) -> io::Result<bool> {
     let mut buffer = [0; 4096];
     let mut closes = false;
     loop {
-        let size = stream.read(&mut buffer)?;
+        let size = match stream.read(&mut buffer) {
+            // A read with a time limit ends early where the machine was put to sleep.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
         if size == 0 {
             return if framer.is_until_close() { Ok(false) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
         }

@@ -1,11 +1,11 @@
 //! A client that sends exactly the bytes that it is given, and shows exactly those that come back.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::DEADLINE;
 use super::head::Head;
+use super::{DEADLINE, read_once};
 
 pub struct Client {
     stream: TcpStream,
@@ -133,7 +133,7 @@ impl Client {
 
     fn fill(&mut self) -> std::io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
-        let got = self.stream.read(&mut buffer)?;
+        let got = read_once(&mut self.stream, &mut buffer)?;
         self.ahead.extend_from_slice(&buffer[..got]);
         Ok(got > 0)
     }

@@ -27,6 +27,7 @@ pub mod servers;
 pub mod tap;
 pub mod tools;
 
+use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,17 @@ pub fn wait_for_or_none<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) 
             return None;
         }
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Reads once. A read with a time limit ends early where a signal comes, whoever it is for; that is nothing of the
+/// stream's, so it is done again.
+pub fn read_once(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

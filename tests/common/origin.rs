@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::DEADLINE;
 use super::head::{Head, find};
+use super::{DEADLINE, read_once};
 
 /// Listens on a port of its own and runs a script for each connection.
 ///
@@ -240,7 +240,7 @@ impl Conn {
         let mut buffer = vec![0; 64 * 1024];
         while left > 0 {
             let want = buffer.len().min(left.try_into().unwrap_or(usize::MAX));
-            let got = self.stream.read(&mut buffer[..want]).unwrap();
+            let got = read_once(&mut self.stream, &mut buffer[..want]).unwrap();
             assert!(got > 0, "the body ended {left} bytes early");
             sink(&buffer[..got]);
             left -= got as u64;
@@ -297,7 +297,7 @@ impl Conn {
     /// Reads once; false at the end.
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
+        match read_once(&mut self.stream, &mut buffer) {
             Ok(0) => false,
             Ok(got) => {
                 self.state.received.lock().unwrap().extend_from_slice(&buffer[..got]);

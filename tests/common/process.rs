@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::wait_for;
+use super::{read_once, wait_for};
 
 /// A running program with nothing on its standard input.
 pub struct Process {
@@ -82,7 +82,7 @@ impl Output {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
-                let got = pipe.read(&mut buffer).unwrap_or(0);
+                let got = read_once(&mut pipe, &mut buffer).unwrap_or(0);
                 let (printed, changed) = &*shared.0;
                 let mut printed = printed.lock().unwrap();
                 printed.bytes.extend_from_slice(&buffer[..got]);
