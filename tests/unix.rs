@@ -54,7 +54,12 @@ fn read_until(stream: &mut UnixStream, end: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(end) {
-        assert_eq!(common::read_once(stream, &mut byte).unwrap(), 1, "closed after {:?}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            common::read_once(stream, &mut byte).unwrap(),
+            1,
+            "closed after {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
         bytes.push(byte[0]);
     }
     bytes
