@@ -11,6 +11,11 @@ use authtap::sinks::output;
 use authtap::{check, compare, demo, echo, explain, export, manual, panics, process, redirect, run};
 use tracing_subscriber::EnvFilter;
 
+/// Exchanges are made on the threads of the relay and freed on that of the diagnosis. The platform's allocators take a lock
+/// for each piece of such memory, and the relay waits for it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     panics::say_only_where();
     let cli = match layers::read(std::env::args_os(), |name| std::env::var_os(name)) {

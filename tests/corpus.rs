@@ -261,3 +261,24 @@ fn equal_secrets_have_equal_fingerprints_under_one_key_and_no_other() {
     assert_eq!(line(example, &one), line(example, &same));
     assert_ne!(line(example, &one), line(example, &other));
 }
+
+#[test]
+fn what_comes_again_is_recorded_as_what_is_new() {
+    let line = |exchange: &Exchange, redactor: &Redactor| {
+        let view = View::new(exchange, redactor);
+        String::from_utf8(Record::new(&view, recorded("ok", &[]), Vec::new()).to_line()).unwrap()
+    };
+    let shared = redactor();
+    let mut count = 0;
+    for example in RULES.iter().flat_map(|rule| rule.examples).map(|example| example.transcript) {
+        for exchange in transcript::parse(example).unwrap() {
+            let new = line(&exchange, &redactor());
+            // It is noted, its request is kept, its answer is noted, and kept.
+            for time in 1..=5 {
+                assert_eq!(line(&exchange, &shared), new, "time {time} of\n{example}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 300, "{count}");
+}

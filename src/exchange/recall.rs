@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 /// Lines that are kept; when there are more, all go, and what is in use is back at once.
 const LINES: usize = 512;
 /// No longer one is kept. Together with [`LINES`] it bounds the memory to 4 MiB, of which a usual line takes a hundredth.
-const LONGEST: usize = 8 * 1024;
+pub(super) const LONGEST: usize = 8 * 1024;
 /// Places in which it is noted that a line came once. It is kept when it comes again, which dates and ids never do.
 const NOTES: usize = 1024;
 

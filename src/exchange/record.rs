@@ -15,6 +15,9 @@ use super::redact::Line;
 
 mod from_view;
 pub mod read;
+mod repeated;
+
+pub use repeated::{Kept, Part};
 
 /// The name of the schema.
 pub const SCHEMA: &str = "authtap/1";
@@ -43,11 +46,11 @@ pub struct Record<'a> {
     /// The upstream's end.
     pub upstream: Upstream<'a>,
     /// The request as it came.
-    pub request: Request<'a>,
+    pub request: Part<Request<'a>>,
     /// What the tap changed in it.
     pub edits: Vec<Edit<'a>>,
     /// The response as it came; null where there was none.
-    pub response: Option<Response<'a>>,
+    pub response: Option<Part<Response<'a>>>,
     /// What the hops between this tap and the next ones did, where it is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<Hop<'a>>,

@@ -10,11 +10,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::looks::{has_escapes, is_id, is_no_word, is_of_word, is_plain, looks_made};
 use super::names;
 use super::recall::Recall;
+use super::record::Kept;
 use crate::auth::token::is_token;
 use crate::auth::{
     AuthParam, Challenge, Credentials, Fingerprint, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges,
@@ -33,13 +35,20 @@ pub struct Redactor {
     all: bool,
 }
 
-/// What was made of the lines that came before.
+/// What was made of the lines, requests and answers that came before.
 #[derive(Default)]
 struct Recalled {
     credentials: Recall<(Arc<Credentials>, Fingerprint)>,
     requests: Recall<Arc<Line>>,
     responses: Recall<Arc<Line>>,
+    whole_requests: Recall<Arc<Kept>>,
+    whole_responses: Recall<Arc<Kept>>,
+    /// How many of these were ever kept.
+    count: u64,
 }
+
+/// No longer text is kept of a whole request or answer, in bytes.
+const LONGEST_PART: usize = 8 * 1024;
 
 /// A field line as records have it.
 pub struct Line {
@@ -142,18 +151,38 @@ impl Redactor {
         });
     }
 
+    /// A whole request that came before, or else an answer. `key` is all that what was made of it depends on.
+    pub(super) fn recall_part(&self, key: &[u8], is_response: bool) -> Option<Arc<Kept>> {
+        let recalled = self.recalled.borrow();
+        if is_response { recalled.whole_responses.get(key) } else { recalled.whole_requests.get(key) }
+    }
+
+    /// Notes what records say of a whole request, or else of an answer.
+    pub(super) fn note_part(&self, key: &[u8], is_response: bool, made: &impl Serialize) {
+        let mut recalled = self.recalled.borrow_mut();
+        let Recalled { whole_requests, whole_responses, count, .. } = &mut *recalled;
+        let parts = if is_response { whole_responses } else { whole_requests };
+        parts.note(key, || {
+            let json = serde_json::to_string(made).ok().filter(|json| json.len() <= LONGEST_PART)?;
+            *count += 1;
+            Some(Arc::new(Kept { number: *count, json: RawValue::from_string(json).ok()? }))
+        });
+    }
+
     /// A hash of 64 bits, for what is only compared within this run and never shown: wide enough that no two of the many
     /// things that are remembered look like one, and not to be chosen by whoever sends them.
     pub fn hash(&self, bytes: &[u8]) -> u64 {
         self.hashes.hash_one(bytes)
     }
 
-    /// Forgets the lines that came before: credentials are among them.
+    /// Forgets what came before: credentials are among it.
     pub fn forget(&self) {
         let mut recalled = self.recalled.borrow_mut();
         recalled.credentials.forget();
         recalled.requests.forget();
         recalled.responses.forget();
+        recalled.whole_requests.forget();
+        recalled.whole_responses.forget();
     }
 
     /// The key of all fingerprints.

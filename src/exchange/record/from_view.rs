@@ -1,8 +1,8 @@
 //! A record out of an exchange: what is shown, and what is masked.
 
 use super::{
-    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord,
-    ProxyProtocol, Record, Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream,
+    ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord, Part,
+    ProxyProtocol, Record, Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream, repeated,
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
 use crate::exchange::redact::Redactor;
@@ -16,6 +16,13 @@ impl<'a> Record<'a> {
     pub fn new(view: &'a View<'a>, diagnosis: Diagnosis<'a>, hops: Vec<Hop<'a>>) -> Self {
         let exchange = view.exchange();
         let id = exchange.id.to_string();
+        let redactor = view.redactor();
+        let key = repeated::key_of_request(&exchange.request);
+        let request = Part::of(redactor, key.as_deref(), false, || request(view));
+        let response = exchange.response.seen().map(|seen| {
+            let key = request.number().and_then(|number| repeated::key_of_response(number, seen));
+            Part::of(redactor, key.as_deref(), true, || response(view, seen))
+        });
         let failure = match &exchange.outcome {
             Outcome::UpstreamFailed(failure) => {
                 Some(Failure { step: failure.step.id(), reason: failure.reason.as_str() })
@@ -26,7 +33,7 @@ impl<'a> Record<'a> {
             schema: SCHEMA,
             path_id: exchange.path.id.to_string(),
             parent_id: exchange.path.parent.map(|id| id.to_string()),
-            fingerprint_key: view.redactor().key_id(),
+            fingerprint_key: redactor.key_id(),
             id,
             time: exchange.time,
             tap: &exchange.tap.name,
@@ -47,13 +54,13 @@ impl<'a> Record<'a> {
                 reused: exchange.upstream.reused,
                 tls: exchange.upstream.tls.as_deref().map(tls),
             },
-            request: request(view),
+            request,
             edits: exchange
                 .edits
                 .iter()
                 .map(|edit| Edit { what: edit.what, from: &edit.from, to: &edit.to, why: edit.why })
                 .collect(),
-            response: exchange.response.seen().map(|seen| response(view, seen)),
+            response,
             hops,
             hop_header_ignored: exchange.path.distrusted,
             timing: times(&exchange.timing),

@@ -1,0 +1,187 @@
+//! Requests and answers that come again, as records had them. A client that polls sends the same head each time and mostly
+//! gets the same one back, so that a record of it is written from what the one before it had.
+//!
+//! What is kept is found by all that it was made of, byte by byte. Where more goes into it than a few heads and the start of
+//! a body, nothing is kept.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::exchange::recall::LONGEST;
+use crate::exchange::redact::Redactor;
+use crate::exchange::{Request, Response};
+
+/// A part of a record.
+pub enum Part<T> {
+    /// As it was made for this record.
+    Made(T),
+    /// As it was made for an earlier one.
+    Kept(Arc<Kept>),
+}
+
+/// A part of an earlier record.
+pub struct Kept {
+    /// No other part ever has the same number.
+    pub(in crate::exchange) number: u64,
+    /// The part in JSON.
+    pub(in crate::exchange) json: Box<RawValue>,
+}
+
+impl<T: Serialize> Part<T> {
+    /// What was kept of the part that all of `key` went into, or else what `make` makes of it. Nothing is kept without a key.
+    pub(super) fn of(redactor: &Redactor, key: Option<&[u8]>, is_response: bool, make: impl FnOnce() -> T) -> Self {
+        let Some(key) = key else { return Part::Made(make()) };
+        if let Some(kept) = redactor.recall_part(key, is_response) {
+            return Part::Kept(kept);
+        }
+        let made = make();
+        redactor.note_part(key, is_response, &made);
+        Part::Made(made)
+    }
+
+    /// The number of what was kept.
+    pub(super) fn number(&self) -> Option<u64> {
+        match self {
+            Part::Made(_) => None,
+            Part::Kept(kept) => Some(kept.number),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Part<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Part::Made(part) => part.serialize(serializer),
+            Part::Kept(kept) => kept.json.serialize(serializer),
+        }
+    }
+}
+
+/// All that goes into what a record says of a request; `None` where that is more than is worth comparing.
+pub(super) fn key_of_request(request: &Request) -> Option<Vec<u8>> {
+    let head = request.head.as_received();
+    let is_simple =
+        head.len() <= LONGEST && !request.head.is_cut() && request.trailers.is_none() && request.body.start.is_none();
+    let authority = request.authority.as_deref().unwrap_or_default().as_bytes();
+    is_simple.then(|| {
+        let is_given = [request.version as u8, u8::from(request.authority.is_some())];
+        let sizes = [request.body.size, authority.len() as u64, request.head.fields().len() as u64];
+        joined(&is_given, &sizes, [authority, head])
+    })
+}
+
+/// All that goes into what a record says of the answer to a request that was kept under that number: what the server sends
+/// back of the request's secrets is masked.
+pub(super) fn key_of_response(request: u64, response: &Response) -> Option<Vec<u8>> {
+    let head = response.head.as_received();
+    let start = response.body.start.as_deref().unwrap_or_default();
+    let is_simple = head.len() + start.len() <= LONGEST
+        && !response.head.is_cut()
+        && response.trailers.is_none()
+        && response.interim_count == 0
+        && !response.by_tap
+        && !response.body.is_unpacked;
+    is_simple.then(|| {
+        let is_given = [response.version as u8, u8::from(response.body.start.is_some())];
+        let sizes = [request, response.body.size, start.len() as u64, response.head.fields().len() as u64];
+        joined(&is_given, &sizes, [start, head])
+    })
+}
+
+fn joined(flags: &[u8], sizes: &[u64], texts: [&[u8]; 2]) -> Vec<u8> {
+    let [first, second] = texts;
+    let mut key = Vec::with_capacity(flags.len() + 8 * sizes.len() + first.len() + second.len());
+    key.extend_from_slice(flags);
+    sizes.iter().for_each(|size| key.extend_from_slice(&size.to_ne_bytes()));
+    key.extend_from_slice(first);
+    key.extend_from_slice(second);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+    use crate::exchange::record::{Diagnosis, Record};
+    use crate::exchange::{View, transcript};
+
+    fn record(redactor: &Redactor, text: &str) -> (Option<u64>, Option<u64>, String) {
+        let exchange = transcript::parse(text).unwrap().remove(0);
+        let view = View::new(&exchange, redactor);
+        let record = Record::new(&view, Diagnosis { verdict: "ok", findings: Vec::new() }, Vec::new());
+        let numbers = (record.request.number(), record.response.as_ref().and_then(Part::number));
+        (numbers.0, numbers.1, String::from_utf8(record.to_line()).unwrap())
+    }
+
+    fn redactor() -> Redactor {
+        Redactor::new(FingerprintKey::from_bytes(b"what came before"), [])
+    }
+
+    fn exchange(token: &str, answer: &str) -> String {
+        format!("> GET /orders HTTP/1.1\n> Host: api.example\n> Authorization: Bearer {token}\n{answer}")
+    }
+
+    #[test]
+    fn both_parts_are_kept_when_they_come_again() {
+        let redactor = redactor();
+        let text = exchange("abcdefghijklmnop", "< HTTP/1.1 200 OK\n< Server: orders\n");
+        let times: Vec<_> = (0..6).map(|_| record(&redactor, &text)).collect();
+        let is_kept = |at: usize| (times[at].0.is_some(), times[at].1.is_some());
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(is_kept),
+            [(false, false), (false, false), (true, false), (true, false), (true, true)]
+        );
+        assert!(times.iter().all(|time| time.2 == times[0].2));
+        redactor.forget();
+        assert_eq!(record(&redactor, &text).0, None);
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_its_request_alone() {
+        let redactor = redactor();
+        // What is nobody's secret to the first client is the second one's.
+        let answer = "< HTTP/1.1 200 OK\n< Server: abcdefghijklmnop\n";
+        for _ in 0..6 {
+            let (_, _, line) = record(&redactor, &exchange("another-token-of-somebody", answer));
+            assert!(line.contains("abcdefghijklmnop"), "{line}");
+        }
+        for _ in 0..6 {
+            let (_, _, line) = record(&redactor, &exchange("abcdefghijklmnop", answer));
+            assert!(!line.contains("abcdefghijklmnop"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_told_as_it_is() {
+        let redactor = redactor();
+        let refused = |error: &str| {
+            exchange(
+                "abcdefghijklmnop",
+                &format!("< HTTP/1.1 401 Unauthorized\n< Content-Type: text/plain\n<\n< {error}\n"),
+            )
+        };
+        for error in ["expired", "revoked"] {
+            for _ in 0..6 {
+                assert!(record(&redactor, &refused(error)).2.contains(error), "{error}");
+            }
+        }
+        let (status, other) = ("< HTTP/1.1 200 OK\n", "< HTTP/1.1 204 No Content\n");
+        (0..6).for_each(|_| drop(record(&redactor, &exchange("abcdefghijklmnop", status))));
+        assert!(record(&redactor, &exchange("abcdefghijklmnop", other)).2.contains("\"status\":204"));
+        // Without an answer, nothing of an earlier one is told.
+        assert!(record(&redactor, &exchange("abcdefghijklmnop", "")).2.contains("\"response\":null"));
+    }
+
+    #[test]
+    fn what_is_shown_for_a_time_is_not_kept_beyond_it() {
+        let mut redactor = redactor().show_everything();
+        let text = exchange("abcdefghijklmnop", "< HTTP/1.1 200 OK\n");
+        for _ in 0..6 {
+            assert!(record(&redactor, &text).2.contains("abcdefghijklmnop"));
+        }
+        redactor.show_no_more();
+        assert!(!record(&redactor, &text).2.contains("abcdefghijklmnop"));
+    }
+}
