@@ -8,59 +8,60 @@ use super::View;
 /// No name that a person gave to a part of a server is longer.
 const NAME: usize = 24;
 
-/// An address, with what the client says of itself and gateways say of it.
-pub(super) fn client(view: &View<'_>) -> u64 {
-    let mut text = Vec::with_capacity(128);
-    match view.exchange().client.addr.ip() {
-        Some(IpAddr::V4(addr)) => text.extend_from_slice(&addr.octets()),
-        Some(IpAddr::V6(addr)) => text.extend_from_slice(&addr.octets()),
-        // All that come by a socket have one address.
-        None => {}
-    }
-    for field in view.request().fields() {
-        if ["user-agent", "x-forwarded-for", "forwarded"].iter().any(|name| field.is(name)) {
-            text.push(0);
-            text.extend_from_slice(field.value);
+/// What an exchange has in common with others.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    /// An address, with what the client says of itself and gateways say of it.
+    pub(super) client: u64,
+    /// A tap and a host.
+    pub(super) host: u64,
+    /// A tap, a host and the start of a path, whatever the method.
+    pub(super) route: u64,
+    /// A tap, a host and a whole path.
+    pub(super) path: u64,
+}
+
+impl Places {
+    pub(super) fn of(view: &View<'_>) -> Self {
+        let exchange = view.exchange();
+        let hash = |text: &[u8]| view.redactor().hash(text);
+        let mut text = Vec::with_capacity(256);
+        match exchange.client.addr.ip() {
+            Some(IpAddr::V4(addr)) => text.extend_from_slice(&addr.octets()),
+            Some(IpAddr::V6(addr)) => text.extend_from_slice(&addr.octets()),
+            // All that come by a socket have one address.
+            None => {}
         }
-    }
-    view.redactor().hash(&text)
-}
+        let mut named = exchange.request.authority.as_ref().map(String::as_bytes);
+        for field in view.request().fields() {
+            if ["user-agent", "x-forwarded-for", "forwarded"].iter().any(|name| field.is(name)) {
+                text.push(0);
+                text.extend_from_slice(field.value);
+            } else if named.is_none() && field.is("host") {
+                named = Some(field.value);
+            }
+        }
+        let client = hash(&text);
 
-/// A tap and a host.
-pub(super) fn host(view: &View<'_>) -> u64 {
-    view.redactor().hash(&start(view))
-}
-
-/// A tap, a host and the start of a path, whatever the method.
-pub(super) fn route(view: &View<'_>) -> u64 {
-    let mut text = start(view);
-    let mut segments = view.path().split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
-    // Two segments of a path tell one part of a server from another.
-    for _ in 0..2 {
+        text.clear();
+        text.extend_from_slice(exchange.tap.name.as_bytes());
         text.push(0);
-        text.extend_from_slice(segments.next().map(folded).unwrap_or_default());
+        text.extend(named.unwrap_or_default().iter().map(u8::to_ascii_lowercase));
+        let (host, end) = (hash(&text), text.len());
+
+        // Two segments of a path tell one part of a server from another.
+        let mut segments = view.path().split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
+        for _ in 0..2 {
+            text.push(0);
+            text.extend_from_slice(segments.next().map(folded).unwrap_or_default());
+        }
+        let route = hash(&text);
+
+        text.truncate(end);
+        text.push(0);
+        text.extend_from_slice(view.path());
+        Places { client, host, route, path: hash(&text) }
     }
-    view.redactor().hash(&text)
-}
-
-/// A tap, a host and a whole path.
-pub(super) fn path(view: &View<'_>) -> u64 {
-    let mut text = start(view);
-    text.push(0);
-    text.extend_from_slice(view.path());
-    view.redactor().hash(&text)
-}
-
-fn start(view: &View<'_>) -> Vec<u8> {
-    let exchange = view.exchange();
-    let mut text = Vec::with_capacity(128);
-    text.extend_from_slice(exchange.tap.name.as_bytes());
-    text.push(0);
-    let host = exchange.request.authority.as_ref().map(String::as_bytes).or_else(|| view.request().value("host"));
-    let at = text.len();
-    text.extend_from_slice(host.unwrap_or_default());
-    text[at..].make_ascii_lowercase();
-    text
 }
 
 /// Identifiers fold to one: numbers, UUIDs, and whatever is long or mixed with digits. A version such as `v2` is a name.

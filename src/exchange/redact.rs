@@ -19,8 +19,8 @@ use super::recall::Recall;
 use super::record::Kept;
 use crate::auth::token::is_token;
 use crate::auth::{
-    AuthParam, Challenge, Credentials, Fingerprint, FingerprintKey, Scheme, Secret, looks_like_jwt, parse_challenges,
-    parse_credentials,
+    AuthParam, Challenge, Credentials, Defect, Fingerprint, FingerprintKey, Scheme, Secret, looks_like_jwt,
+    parse_challenges, parse_credentials,
 };
 
 /// Decides what is shown.
@@ -39,6 +39,7 @@ pub struct Redactor {
 #[derive(Default)]
 struct Recalled {
     credentials: Recall<(Arc<Credentials>, Fingerprint)>,
+    challenges: Recall<(Arc<[Challenge]>, Arc<[Defect]>)>,
     requests: Recall<Arc<Line>>,
     responses: Recall<Arc<Line>>,
     whole_requests: Recall<Arc<Kept>>,
@@ -135,6 +136,17 @@ impl Redactor {
         read
     }
 
+    /// What a challenge field asks for, and what is wrong with it as a whole.
+    pub(super) fn read_challenges(&self, value: &[u8]) -> (Arc<[Challenge]>, Arc<[Defect]>) {
+        if let Some(known) = self.recalled.borrow().challenges.get(value) {
+            return known;
+        }
+        let parsed = parse_challenges(value);
+        let read: (Arc<[Challenge]>, Arc<[Defect]>) = (parsed.challenges.into(), parsed.defects.into());
+        self.recalled.borrow_mut().challenges.note(value, || Some(read.clone()));
+        read
+    }
+
     /// A field line that came before, in a response or else in a request. `line` is all of it, as received.
     pub(super) fn recall(&self, line: &[u8], is_response: bool) -> Option<Arc<Line>> {
         let recalled = self.recalled.borrow();
@@ -179,6 +191,7 @@ impl Redactor {
     pub fn forget(&self) {
         let mut recalled = self.recalled.borrow_mut();
         recalled.credentials.forget();
+        recalled.challenges.forget();
         recalled.requests.forget();
         recalled.responses.forget();
         recalled.whole_requests.forget();

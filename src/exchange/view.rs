@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::dates::parse_http_date;
 use super::given::Given;
+use super::places::Places;
 use super::redact::{Redactor, kind_of_secret};
-use super::{Exchange, Response, Version, names, places};
+use super::{Exchange, Response, Version, names};
 use crate::auth::{
     Challenge, Checked, Credentials, Defect, Detail, Fingerprint, Jwt, Message, NtlmStep, Scheme, Secret,
-    parse_challenges,
 };
 use crate::wire::head::RequestLine;
 use crate::wire::{Field, RawHead};
@@ -36,10 +36,7 @@ pub struct View<'a> {
 struct Once {
     /// What became of holding the signature of a token against the keys.
     signature: OnceCell<(Fingerprint, Option<Checked>)>,
-    client: OnceCell<u64>,
-    host: OnceCell<u64>,
-    route: OnceCell<u64>,
-    place: OnceCell<u64>,
+    places: OnceCell<Places>,
     words: OnceCell<Option<usize>>,
     shown_target: OnceCell<String>,
 }
@@ -99,9 +96,9 @@ pub struct Challenged {
     /// The field line, from 0.
     pub field: usize,
     /// What is asked for; several where the field has several.
-    pub challenges: Vec<Challenge>,
+    pub challenges: Arc<[Challenge]>,
     /// What is wrong with the field as a whole.
-    pub defects: Vec<Defect>,
+    pub defects: Arc<[Defect]>,
 }
 
 impl<'a> View<'a> {
@@ -113,7 +110,7 @@ impl<'a> View<'a> {
             exchange,
             redactor,
             offered: offered(exchange, redactor),
-            challenged: response.map(|response| challenged(&response.head)).unwrap_or_default(),
+            challenged: response.map(|response| challenged(&response.head, redactor)).unwrap_or_default(),
             text: response.and_then(|response| response.body.text(&response.head)),
             line,
             path: path_of(line.target),
@@ -125,23 +122,27 @@ impl<'a> View<'a> {
     /// Who asks, as far as one request tells: an address with what its User-Agent says and what gateways say of it, as one
     /// keyed hash.
     pub fn client(&self) -> u64 {
-        *self.once.client.get_or_init(|| places::client(self))
+        self.places().client
     }
 
     /// The host that is asked, at this tap, as one keyed hash.
     pub fn host(&self) -> u64 {
-        *self.once.host.get_or_init(|| places::host(self))
+        self.places().host
     }
 
     /// Where in a server the request goes, as far as what is known of one request holds for the next: the tap, the host
     /// and the start of the path, with identifiers folded, as one keyed hash.
     pub fn route(&self) -> u64 {
-        *self.once.route.get_or_init(|| places::route(self))
+        self.places().route
     }
 
     /// The very place that the request goes to: the tap, the host and the whole path, as one keyed hash.
     pub fn place(&self) -> u64 {
-        *self.once.place.get_or_init(|| places::path(self))
+        self.places().path
+    }
+
+    fn places(&self) -> &Places {
+        self.once.places.get_or_init(|| Places::of(self))
     }
 
     /// Which entry of the dictionary the answer holds, which is looked for once.
@@ -213,7 +214,7 @@ impl<'a> View<'a> {
 
     /// The NTLM message that the server sent, under whichever scheme.
     pub fn ntlm_asked(&self) -> Option<NtlmStep> {
-        let challenges = self.challenged.iter().flat_map(|field| &field.challenges);
+        let challenges = self.challenged.iter().flat_map(|field| field.challenges.iter());
         challenges.filter_map(Challenge::message).find_map(|message| match message {
             Message::Ntlm { step, .. } => Some(step),
             _ => None,
@@ -270,7 +271,7 @@ impl<'a> View<'a> {
 
     /// All challenges of WWW-Authenticate, or of Proxy-Authenticate with `by_proxy`.
     pub fn challenges(&self, by_proxy: bool) -> impl Iterator<Item = &Challenge> {
-        self.challenged.iter().filter(move |field| field.by_proxy == by_proxy).flat_map(|field| &field.challenges)
+        self.challenged.iter().filter(move |field| field.by_proxy == by_proxy).flat_map(|field| field.challenges.iter())
     }
 
     /// The first challenge of that scheme in WWW-Authenticate.
@@ -472,18 +473,13 @@ fn grpc_status(response: &Response) -> Option<&[u8]> {
     trailers.or_else(|| response.head.value("grpc-status"))
 }
 
-fn challenged(head: &RawHead) -> Vec<Challenged> {
+fn challenged(head: &RawHead, redactor: &Redactor) -> Vec<Challenged> {
     let mut found = Vec::new();
     for field in head.fields() {
         let by_proxy = field.is("proxy-authenticate");
         if by_proxy || field.is("www-authenticate") {
-            let parsed = parse_challenges(field.value);
-            found.push(Challenged {
-                by_proxy,
-                field: field.index,
-                challenges: parsed.challenges,
-                defects: parsed.defects,
-            });
+            let (challenges, defects) = redactor.read_challenges(field.value);
+            found.push(Challenged { by_proxy, field: field.index, challenges, defects });
         }
     }
     found

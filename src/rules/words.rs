@@ -138,7 +138,7 @@ fn texts(view: &View<'_>) -> Option<Vec<(Where, String)>> {
         // Some servers print their JSON for people, with a space behind the colon.
         texts.extend(view.error_text().map(|text| (Where::Body, text.replace("\": \"", "\":\""))));
     }
-    for challenge in view.challenged().iter().flat_map(|field| &field.challenges) {
+    for challenge in view.challenged().iter().flat_map(|field| field.challenges.iter()) {
         let texts_of = challenge.params.iter().map(|param| &param.value).filter(|value| value.len() >= SHORTEST);
         texts.extend(texts_of.map(|value| (Where::Challenge, value.clone())));
     }
