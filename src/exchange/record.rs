@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::redact::Line;
+use super::recalled::Line;
 
 mod from_view;
 pub mod read;

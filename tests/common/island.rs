@@ -52,7 +52,9 @@ impl Island {
         let own = Path::new(env!("CARGO_BIN_EXE_authtap")).parent().unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
         let envoy = concat!(env!("CARGO_MANIFEST_DIR"), "/target/envoy");
-        let path = format!("{}:{path}:/usr/local/sbin:/usr/sbin:/sbin:{envoy}", own.display());
+        // The one that was installed for the tests goes before any other.
+        let kubectl = concat!(env!("CARGO_MANIFEST_DIR"), "/target/kubectl");
+        let path = format!("{}:{kubectl}:{path}:/usr/local/sbin:/usr/sbin:/sbin:{envoy}", own.display());
         command.env_clear().env("PATH", path).env("HOME", self.home()).env("LC_ALL", "C.UTF-8");
         command
     }
