@@ -3,8 +3,7 @@
     python cluster.py FOLDER
 
 Its address is written to FOLDER/kubeconfig. There is one node, this machine: a pod is a few processes, and an address of its
-own within 127.0.1.0/24 in place of a network. Of images there are two, `authtap` and any application, for which `authtap
-echo` stands in.
+own within 127.0.1.0/24 in place of a network. Of images there are two, `authtap` and the application, which wants a token.
 """
 
 import base64
@@ -174,6 +173,7 @@ class Pod:
         self.addr = addr
         self.folder = FOLDER / pod["metadata"]["name"]
         self.running = []
+        self.servers = []
         for volume in self.spec.get("volumes", []):
             secret = cluster.get("secrets", volume["secret"]["secretName"])
             place = self.folder / volume["name"]
@@ -190,13 +190,12 @@ class Pod:
         return re.sub(r"(^|@|//)(?:0\.0\.0\.0|127\.0\.0\.1)?:(?=\d)", rf"\g<1>{self.addr}:", text)
 
     def start(self, container):
+        if not container["image"].startswith("authtap:"):
+            return self.serve(container["ports"][0]["containerPort"])
         mounts = container.get("volumeMounts", [])
         settings = {one["name"]: self.here(one["value"], mounts) for one in container.get("env", [])}
-        if container["image"].startswith("authtap:"):
-            command = container.get("command", ["/authtap"]) + container.get("args", [])
-            command = [command[0].removeprefix("/")] + [self.here(word) for word in command[1:]]
-        else:
-            command = ["authtap", "echo", f"{self.addr}:{container['ports'][0]['containerPort']}"]
+        command = container.get("command", ["/authtap"]) + container.get("args", [])
+        command = [command[0].removeprefix("/")] + [self.here(word) for word in command[1:]]
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{container['name']}.log"
         with log.open("wb") as file:
@@ -204,17 +203,26 @@ class Pod:
         self.running.append(process)
         # It says where it listens as soon as it does.
         for _ in range(3000):
-            if any(words in log.read_bytes() for words in [b"authtap echo on", b"Point your client"]):
+            if b"Point your client" in log.read_bytes():
                 return
             if process.poll() is not None:
                 break
             time.sleep(0.01)
         raise Refused(500, "InternalError", f"{command} did not start: {log.read_text()}")
 
+    def serve(self, port):
+        server = http.server.ThreadingHTTPServer((self.addr, port), Application)
+        server.daemon_threads = True
+        self.servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
     def end(self):
         for process in self.running:
             process.terminate()
             process.wait()
+        for server in self.servers:
+            server.shutdown()
+            server.server_close()
 
     def containers(self, *kinds):
         return [one for kind in kinds for one in self.spec.get(kind, [])]
@@ -231,6 +239,22 @@ class Pod:
         named = [port["containerPort"] for one in containers for port in one.get("ports", []) if port.get("name") == "http"]
         told = [int(port) for one in containers for word in one.get("command", []) for port in re.findall(r":(\d+)=", word)]
         return (named + told)[-1]
+
+
+class Application(http.server.BaseHTTPRequestHandler):
+    """What everybody may ask is whether it is well; for anything else it wants a token."""
+
+    def do_GET(self):
+        if self.path == "/healthz" or self.headers.get("Authorization", "").startswith("Bearer "):
+            self.send_response(200)
+        else:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Bearer realm="orders"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format, *words):
+        pass
 
 
 class Spdy:
@@ -417,8 +441,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def forward(self, pod):
         self.close_connection = True
         self.send_response(101)
-        for name, value in [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1"), ("X-Stream-Protocol-Version", "portforward.k8s.io")]:
-            self.send_header(name, value)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", "SPDY/3.1")
+        self.send_header("X-Stream-Protocol-Version", "portforward.k8s.io")
         self.end_headers()
         self.wfile.flush()
         Spdy(self.connection, (pod.addr, pod.port())).serve()
@@ -446,9 +471,10 @@ def discovered(path):
         api = f"{group}/{version}".lstrip("/")
         if path == base:
             verbs = ["create", "delete", "get", "list", "patch", "watch"]
-            all = [{"name": name, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": verbs} for name, kind in resources.items()]
+            common = {"namespaced": True, "verbs": verbs}
+            all = [common | {"name": name, "singularName": kind.lower(), "kind": kind} for name, kind in resources.items()]
             if not group:
-                all.append({"name": "pods/ephemeralcontainers", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get", "patch"]})
+                all.append(common | {"name": "pods/ephemeralcontainers", "singularName": "", "kind": "Pod"})
             return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api, "resources": all}
         if path == f"/openapi/v3{base}":
             # That it looks at the fields itself, so that kubectl does not have to.
@@ -458,7 +484,8 @@ def discovered(path):
                 "responses": {},
                 "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
             }
-            paths = {f"{base}/namespaces/{{namespace}}/{name}/{{name}}": {"patch": operation(kind)} for name, kind in resources.items()}
+            place = base + "/namespaces/{namespace}/"
+            paths = {f"{place}{name}/{{name}}": {"patch": operation(kind)} for name, kind in resources.items()}
             return {"openapi": "3.0.0", "info": {"title": "a cluster", "version": "1"}, "paths": paths}
     return None
 
