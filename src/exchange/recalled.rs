@@ -11,20 +11,36 @@ use super::record::Kept;
 use super::redact::Redactor;
 use crate::auth::{Challenge, Credentials, Defect, Fingerprint, parse_challenges, parse_credentials};
 
+/// What a challenge field asks for, and what is wrong with it as a whole.
+type ReadChallenges = (Arc<[Challenge]>, Arc<[Defect]>);
+
 /// By what it was made of.
 #[derive(Default)]
 pub(super) struct Recalled {
     credentials: Recall<(Arc<Credentials>, Fingerprint)>,
-    challenges: Recall<(Arc<[Challenge]>, Arc<[Defect]>)>,
+    challenges: Recall<ReadChallenges>,
     requests: Recall<Arc<Line>>,
     responses: Recall<Arc<Line>>,
-    whole_requests: Recall<Arc<Kept>>,
-    whole_responses: Recall<Arc<Kept>>,
-    /// How many of these were ever kept.
+    /// By what they are parts of, [`PartOf`].
+    parts: [Recall<Arc<Kept>>; 4],
+    /// How many parts were ever kept.
     count: u64,
 }
 
-/// No longer text is kept of a whole request or answer, in bytes.
+/// What a record is made of.
+#[derive(Clone, Copy)]
+pub(super) enum PartOf {
+    /// The client's end.
+    Client,
+    /// The upstream's end.
+    Upstream,
+    /// The request.
+    Request,
+    /// The response.
+    Response,
+}
+
+/// No longer text is kept of a part of a record, in bytes.
 const LONGEST_PART: usize = 8 * 1024;
 
 /// A field line as records have it.
@@ -50,12 +66,12 @@ impl Redactor {
     }
 
     /// What a challenge field asks for, and what is wrong with it as a whole.
-    pub(super) fn read_challenges(&self, value: &[u8]) -> (Arc<[Challenge]>, Arc<[Defect]>) {
+    pub(super) fn read_challenges(&self, value: &[u8]) -> ReadChallenges {
         if let Some(known) = self.recalled.borrow().challenges.get(value) {
             return known;
         }
         let parsed = parse_challenges(value);
-        let read: (Arc<[Challenge]>, Arc<[Defect]>) = (parsed.challenges.into(), parsed.defects.into());
+        let read: ReadChallenges = (parsed.challenges.into(), parsed.defects.into());
         self.recalled.borrow_mut().challenges.note(value, || Some(read.clone()));
         read
     }
@@ -76,17 +92,16 @@ impl Redactor {
         });
     }
 
-    /// A whole request that came before, or else an answer. `key` is all that what was made of it depends on.
-    pub(super) fn recall_part(&self, key: &[u8], is_response: bool) -> Option<Arc<Kept>> {
-        let recalled = self.recalled.borrow();
-        if is_response { recalled.whole_responses.get(key) } else { recalled.whole_requests.get(key) }
+    /// A part of a record that came before. `key` is all that it depends on.
+    pub(super) fn recall_part(&self, of: PartOf, key: &[u8]) -> Option<Arc<Kept>> {
+        self.recalled.borrow().parts.get(of as usize)?.get(key)
     }
 
-    /// Notes what records say of a whole request, or else of an answer.
-    pub(super) fn note_part(&self, key: &[u8], is_response: bool, made: &impl Serialize) {
+    /// Notes a part of a record.
+    pub(super) fn note_part(&self, of: PartOf, key: &[u8], made: &impl Serialize) {
         let mut recalled = self.recalled.borrow_mut();
-        let Recalled { whole_requests, whole_responses, count, .. } = &mut *recalled;
-        let parts = if is_response { whole_responses } else { whole_requests };
+        let Recalled { parts, count, .. } = &mut *recalled;
+        let Some(parts) = parts.get_mut(of as usize) else { return };
         parts.note(key, || {
             let json = serde_json::to_string(made).ok().filter(|json| json.len() <= LONGEST_PART)?;
             *count += 1;
@@ -101,7 +116,6 @@ impl Redactor {
         recalled.challenges.forget();
         recalled.requests.forget();
         recalled.responses.forget();
-        recalled.whole_requests.forget();
-        recalled.whole_responses.forget();
+        recalled.parts.iter_mut().for_each(Recall::forget);
     }
 }

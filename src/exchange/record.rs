@@ -42,9 +42,9 @@ pub struct Record<'a> {
     /// The id of the key of all fingerprints in the record: those of one key can be compared.
     pub fingerprint_key: &'a str,
     /// The client's end.
-    pub client: Client<'a>,
+    pub client: Part<Client<'a>>,
     /// The upstream's end.
-    pub upstream: Upstream<'a>,
+    pub upstream: Part<Upstream<'a>>,
     /// The request as it came.
     pub request: Part<Request<'a>>,
     /// What the tap changed in it.

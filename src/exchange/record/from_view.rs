@@ -1,14 +1,17 @@
 //! A record out of an exchange: what is shown, and what is masked.
 
+use std::borrow::Cow;
+
 use super::{
     ChallengeRecord, Client, Credential, Diagnosis, Edit, ErrorBody, Failure, HeadDefect, Hop, JwtRecord, Part,
     ProxyProtocol, Record, Request, Response, SCHEMA, Shown, Times, Tls, Unfollowed, Upstream, repeated,
 };
 use crate::auth::{Challenge, Detail, Jwt, NumericDate};
+use crate::exchange::recalled::PartOf;
 use crate::exchange::redact::Redactor;
 use crate::exchange::signed::signed;
 use crate::exchange::view::{Offered, View};
-use crate::exchange::{self, Endpoint, Outcome, Timing};
+use crate::exchange::{self, ClientSide, Endpoint, Outcome, Timing, UpstreamSide};
 use crate::wire::{Field, HeadDefectKind, RawHead};
 
 impl<'a> Record<'a> {
@@ -17,11 +20,16 @@ impl<'a> Record<'a> {
         let exchange = view.exchange();
         let id = exchange.id.to_string();
         let redactor = view.redactor();
+        let key = repeated::key_of_client(&exchange.client);
+        let client = Part::new(redactor, PartOf::Client, key, || client(&exchange.client));
+        let url = exchange.upstream_url();
+        let key = repeated::key_of_upstream(&url, &exchange.upstream);
+        let upstream = Part::new(redactor, PartOf::Upstream, key, || upstream(url, &exchange.upstream));
         let key = repeated::key_of_request(&exchange.request);
-        let request = Part::of(redactor, key.as_deref(), false, || request(view));
+        let request = Part::new(redactor, PartOf::Request, key, || request(view));
         let response = exchange.response.seen().map(|seen| {
             let key = request.number().and_then(|number| repeated::key_of_response(number, seen));
-            Part::of(redactor, key.as_deref(), true, || response(view, seen))
+            Part::new(redactor, PartOf::Response, key, || response(view, seen))
         });
         let failure = match &exchange.outcome {
             Outcome::UpstreamFailed(failure) => {
@@ -37,23 +45,8 @@ impl<'a> Record<'a> {
             id,
             time: exchange.time,
             tap: &exchange.tap.name,
-            client: Client {
-                addr: exchange.client.addr.to_string(),
-                connection: exchange.client.connection,
-                proxy_protocol: exchange.client.announced.as_deref().map(|announced| ProxyProtocol {
-                    version: announced.version,
-                    from: announced.by.to_string(),
-                    client_tls: announced.tls,
-                }),
-                tls: exchange.client.tls.as_deref().map(tls),
-            },
-            upstream: Upstream {
-                url: exchange.upstream_url(),
-                addr: exchange.upstream.addr.as_ref().map(Endpoint::to_string),
-                connection: exchange.upstream.connection,
-                reused: exchange.upstream.reused,
-                tls: exchange.upstream.tls.as_deref().map(tls),
-            },
+            client,
+            upstream,
             request,
             edits: exchange
                 .edits
@@ -73,6 +66,29 @@ impl<'a> Record<'a> {
             }),
             diagnosis,
         }
+    }
+}
+
+fn client(client: &ClientSide) -> Client<'_> {
+    Client {
+        addr: client.addr.to_string(),
+        connection: client.connection,
+        proxy_protocol: client.announced.as_deref().map(|announced| ProxyProtocol {
+            version: announced.version,
+            from: announced.by.to_string(),
+            client_tls: announced.tls,
+        }),
+        tls: client.tls.as_deref().map(tls),
+    }
+}
+
+fn upstream<'a>(url: Cow<'a, str>, upstream: &'a UpstreamSide) -> Upstream<'a> {
+    Upstream {
+        url,
+        addr: upstream.addr.as_ref().map(Endpoint::to_string),
+        connection: upstream.connection,
+        reused: upstream.reused,
+        tls: upstream.tls.as_deref().map(tls),
     }
 }
 

@@ -1,17 +1,20 @@
-//! Requests and answers that come again, as records had them. A client that polls sends the same head each time and mostly
-//! gets the same one back, so that a record of it is written from what the one before it had.
+//! Parts of records that come again. The ends of a connection are the same for all that passes over it, and a client that
+//! polls sends the same head each time and mostly gets the same one back, so that a record is written from what the one before
+//! it had.
 //!
 //! What is kept is found by all that it was made of, byte by byte. Where more goes into it than a few heads and the start of
 //! a body, nothing is kept.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::exchange::recall::LONGEST;
+use crate::exchange::recalled::PartOf;
 use crate::exchange::redact::Redactor;
-use crate::exchange::{Request, Response};
+use crate::exchange::{ClientSide, Endpoint, Request, Response, Tls, UpstreamSide};
 
 /// A part of a record.
 pub enum Part<T> {
@@ -30,14 +33,14 @@ pub struct Kept {
 }
 
 impl<T: Serialize> Part<T> {
-    /// What was kept of the part that all of `key` went into, or else what `make` makes of it. Nothing is kept without a key.
-    pub(super) fn of(redactor: &Redactor, key: Option<&[u8]>, is_response: bool, make: impl FnOnce() -> T) -> Self {
+    /// What was kept of the part that all of `key` went into, or else what `make` makes. Nothing is kept without a key.
+    pub(super) fn new(redactor: &Redactor, of: PartOf, key: Option<Vec<u8>>, make: impl FnOnce() -> T) -> Self {
         let Some(key) = key else { return Part::Made(make()) };
-        if let Some(kept) = redactor.recall_part(key, is_response) {
+        if let Some(kept) = redactor.recall_part(of, &key) {
             return Part::Kept(kept);
         }
         let made = make();
-        redactor.note_part(key, is_response, &made);
+        redactor.note_part(of, &key, &made);
         Part::Made(made)
     }
 
@@ -59,6 +62,58 @@ impl<T: Serialize> Serialize for Part<T> {
     }
 }
 
+/// All that goes into what a record says of the client's end; `None` where more does than is usual.
+pub(super) fn key_of_client(client: &ClientSide) -> Option<Vec<u8>> {
+    let mut key = Vec::with_capacity(64);
+    put_addr(&mut key, Some(&client.addr).filter(|_| client.announced.is_none()))?;
+    key.extend_from_slice(&client.connection.to_ne_bytes());
+    put_tls(&mut key, client.tls.as_deref());
+    Some(key)
+}
+
+/// All that goes into what a record says of the upstream's end; `None` where more does than is usual.
+pub(super) fn key_of_upstream(url: &str, upstream: &UpstreamSide) -> Option<Vec<u8>> {
+    let mut key = Vec::with_capacity(128);
+    put_addr(&mut key, upstream.addr.as_ref())?;
+    key.extend_from_slice(&upstream.connection?.to_ne_bytes());
+    key.push(u8::from(upstream.reused));
+    put_text(&mut key, Some(url));
+    put_tls(&mut key, upstream.tls.as_deref());
+    Some(key)
+}
+
+fn put_addr(key: &mut Vec<u8>, addr: Option<&Endpoint>) -> Option<()> {
+    let addr = addr?.tcp()?;
+    match addr {
+        SocketAddr::V4(addr) => {
+            key.push(4);
+            key.extend_from_slice(&addr.ip().octets());
+        }
+        SocketAddr::V6(addr) => {
+            key.push(6);
+            key.extend_from_slice(&addr.ip().octets());
+            key.extend_from_slice(&addr.scope_id().to_ne_bytes());
+        }
+    }
+    key.extend_from_slice(&addr.port().to_ne_bytes());
+    Some(())
+}
+
+fn put_tls(key: &mut Vec<u8>, tls: Option<&Tls>) {
+    let Some(tls) = tls else { return };
+    put_text(key, Some(tls.version));
+    put_text(key, tls.alpn.as_deref());
+    put_text(key, tls.server_name.as_deref());
+    key.extend([u8::from(tls.peer_certificate), u8::from(tls.verified)]);
+}
+
+fn put_text(key: &mut Vec<u8>, text: Option<&str>) {
+    key.push(u8::from(text.is_some()));
+    let text = text.unwrap_or_default();
+    key.extend_from_slice(&text.len().to_ne_bytes());
+    key.extend_from_slice(text.as_bytes());
+}
+
 /// All that goes into what a record says of a request; `None` where that is more than is worth comparing.
 pub(super) fn key_of_request(request: &Request) -> Option<Vec<u8>> {
     let head = request.head.as_received();
@@ -67,7 +122,9 @@ pub(super) fn key_of_request(request: &Request) -> Option<Vec<u8>> {
     let authority = request.authority.as_deref().unwrap_or_default().as_bytes();
     is_simple.then(|| {
         let is_given = [request.version as u8, u8::from(request.authority.is_some())];
-        let sizes = [request.body.size, authority.len() as u64, request.head.fields().len() as u64];
+        let counts = [request.head.fields().len(), request.head.defects().len(), authority.len()];
+        let [fields, defects, length] = counts.map(|count| count as u64);
+        let sizes = [request.body.size, fields, defects, length];
         joined(&is_given, &sizes, [authority, head])
     })
 }
@@ -85,7 +142,9 @@ pub(super) fn key_of_response(request: u64, response: &Response) -> Option<Vec<u
         && !response.body.is_unpacked;
     is_simple.then(|| {
         let is_given = [response.version as u8, u8::from(response.body.start.is_some())];
-        let sizes = [request, response.body.size, start.len() as u64, response.head.fields().len() as u64];
+        let counts = [response.head.fields().len(), response.head.defects().len(), start.len()];
+        let [fields, defects, length] = counts.map(|count| count as u64);
+        let sizes = [request, response.body.size, fields, defects, length];
         joined(&is_given, &sizes, [start, head])
     })
 }

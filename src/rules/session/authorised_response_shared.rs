@@ -43,9 +43,9 @@ fn served(view: &View<'_>, memory: &Memory) -> Option<Finding> {
     if !view.is_success() {
         return None;
     }
-    let mark = mark_of_cache(view)?;
     let guarded = memory.guarded_here(view)?;
     let refused = guarded.refused?;
+    let mark = mark_of_cache(view)?;
     let own = view.main_credentials().map(|offered| offered.fingerprint);
     // Somebody whose own answer it is gets what is his.
     let given = guarded.given.iter().find(|given| is_that(view, memory, given))?;

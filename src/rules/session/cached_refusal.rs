@@ -59,9 +59,9 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
 /// The field of the answer that says that it comes out of a cache: an age, or a word of the cache.
 pub(super) fn mark_of_cache(view: &View<'_>) -> Option<usize> {
     let head = &view.response()?.head;
-    let age = head.fields().find(|field| {
+    let age = head.fields().filter(|field| field.is("age")).find(|field| {
         let digits = std::str::from_utf8(field.value).ok();
-        field.is("age") && digits.and_then(|age| age.trim().parse::<u64>().ok()).is_some_and(|age| age > 0)
+        digits.and_then(|age| age.trim().parse::<u64>().ok()).is_some_and(|age| age > 0)
     });
     let hit = || {
         head.fields().find(|field| {
