@@ -60,6 +60,10 @@ fn tap() -> f64 {
     (tap.cpu() - before).as_secs_f64() * 100_000.0 / REQUESTS as f64
 }
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let healthy = exchange("< HTTP/1.1 200 OK\n< Content-Type: text/plain\n< Content-Length: 13\n");
     let refused =

@@ -140,6 +140,10 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("a size")
 }
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let share = std::env::args().find_map(|option| option.strip_prefix("--share=")?.parse::<u64>().ok()).unwrap_or(100);
     let exchanges = EXCHANGES * share / 100;

@@ -56,6 +56,10 @@ fn nanoseconds(work: &mut dyn FnMut()) -> f64 {
     (cpu() - before).as_nanos() as f64 / f64::from(TIMES)
 }
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let head = format!(
         "GET /v1/orders/7 HTTP/1.1\r\nHost: api.example\r\nUser-Agent: load/1\r\nAccept: */*\r\n\

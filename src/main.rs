@@ -11,8 +11,8 @@ use authtap::sinks::output;
 use authtap::{check, compare, demo, echo, explain, export, manual, panics, process, redirect, run};
 use tracing_subscriber::EnvFilter;
 
-/// Exchanges are made on the threads of the relay and freed on that of the diagnosis. The platform's allocators take a lock
-/// for each piece of such memory, and the relay waits for it.
+/// Exchanges are made on the threads of the relay and freed on that of the diagnosis. Where more of such memory comes back than
+/// a thread keeps to itself, glibc takes the lock of the thread that asked for it, and musl has but one: the relay waits.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

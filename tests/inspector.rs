@@ -260,7 +260,7 @@ fn records_are_those_of_the_record_and_rows_are_short() {
 /// Whether something came that was not read yet.
 fn has_answer(client: &Client) -> bool {
     client.stream().set_nonblocking(true).unwrap();
-    let is_there = client.stream().peek(&mut [0; 1]).is_ok();
+    let is_there = common::uninterrupted(|| client.stream().peek(&mut [0; 1])).is_ok();
     client.stream().set_nonblocking(false).unwrap();
     is_there
 }

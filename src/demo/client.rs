@@ -37,7 +37,7 @@ fn read_answer(stream: &mut TcpStream) -> io::Result<bool> {
     let mut closes = false;
     loop {
         let size = match stream.read(&mut buffer) {
-            // A read with a time limit ends early where the machine was put to sleep.
+            // A read with a time limit is not taken up again behind a signal or a stop (signal(7)).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             result => result?,
         };

@@ -15,7 +15,7 @@ pub mod path;
 pub mod payload;
 mod places;
 mod recall;
-mod recalled;
+pub mod recalled;
 pub mod record;
 pub mod redact;
 pub mod signed;

@@ -1,33 +1,37 @@
 //! What was made of a line or a whole head, kept for when the same one comes again: most of what a client sends it sends each
 //! time.
 //!
-//! Lines are compared byte by byte, so that what is kept is never taken for another one. How many are kept is bounded, and
-//! all of them are forgotten when nothing comes for a while, since there are credentials among them.
+//! What came is compared byte by byte, so that what is kept is never taken for something else. How much is kept is bounded, and
+//! all of it is forgotten when nothing comes for a while, since there are credentials among it.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-/// Lines that are kept; when there are more, all go, and what is in use is back at once.
-const LINES: usize = 512;
-/// No longer one is kept. Together with [`LINES`] it bounds the memory to 4 MiB, of which a usual line takes a hundredth.
+/// How many are kept; when there are more, all go, and what is in use is back at once.
+const MOST: usize = 512;
+/// The bytes that they take together. Whoever makes something of them sees to it that it is not many times as large.
+const BYTES: usize = 512 * 1024;
+/// Nothing longer is kept, in bytes.
 pub(super) const LONGEST: usize = 8 * 1024;
-/// Places in which it is noted that a line came once. It is kept when it comes again, which dates and ids never do.
+/// Places in which it is noted that something came once. It is kept when it comes again, which dates and ids never do.
 const NOTES: usize = 1024;
 
-/// Lines, and what was made of each of them.
+/// What came, and what was made of it.
 pub(super) struct Recall<Made> {
     kept: HashMap<u64, (Box<[u8]>, Made), foldhash::fast::RandomState>,
+    /// How much of [`BYTES`] is taken.
+    bytes: usize,
     came: Box<[u64]>,
 }
 
 impl<Made> Default for Recall<Made> {
     fn default() -> Self {
-        Recall { kept: HashMap::default(), came: vec![0; NOTES].into_boxed_slice() }
+        Recall { kept: HashMap::default(), bytes: 0, came: vec![0; NOTES].into_boxed_slice() }
     }
 }
 
 impl<Made: Clone> Recall<Made> {
-    /// What was made of that line.
+    /// What was made of this.
     pub(super) fn get(&self, line: &[u8]) -> Option<Made> {
         if self.kept.is_empty() {
             return None;
@@ -36,7 +40,7 @@ impl<Made: Clone> Recall<Made> {
         (**known == *line).then(|| made.clone())
     }
 
-    /// Notes that the line came, and keeps what is made of it if it did so before.
+    /// Notes that this came, and keeps what is made of it if it did so before.
     pub(super) fn note(&mut self, line: &[u8], make: impl FnOnce() -> Option<Made>) {
         if line.len() > LONGEST {
             return;
@@ -46,10 +50,11 @@ impl<Made: Clone> Recall<Made> {
         if std::mem::replace(came, hash) != hash {
             return;
         }
-        if self.kept.len() >= LINES {
-            self.kept.clear();
+        if self.kept.len() >= MOST || self.bytes + line.len() > BYTES {
+            self.forget();
         }
         if let Some(made) = make() {
+            self.bytes += line.len();
             self.kept.insert(hash, (line.into(), made));
         }
     }
@@ -57,6 +62,7 @@ impl<Made: Clone> Recall<Made> {
     /// Forgets all of it.
     pub(super) fn forget(&mut self) {
         self.kept = HashMap::default();
+        self.bytes = 0;
     }
 
     fn hash(&self, line: &[u8]) -> u64 {
@@ -82,11 +88,17 @@ mod tests {
     #[test]
     fn it_has_a_bound() {
         let mut recall = Recall::default();
-        for number in 0..10 * LINES {
+        for number in 0..10 * MOST {
             let line = number.to_string();
             recall.note(line.as_bytes(), || Some(number));
             recall.note(line.as_bytes(), || Some(number));
-            assert!(recall.kept.len() <= LINES);
+            assert!(recall.kept.len() <= MOST);
+        }
+        for number in 0..MOST {
+            let line = format!("{number:0>LONGEST$}");
+            recall.note(line.as_bytes(), || Some(number));
+            recall.note(line.as_bytes(), || Some(number));
+            assert!(recall.kept.values().map(|(line, _)| line.len()).sum::<usize>() <= BYTES);
         }
         let long = vec![b'x'; LONGEST + 1];
         recall.note(&long, || Some(0));

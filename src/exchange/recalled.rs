@@ -7,23 +7,30 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::recall::Recall;
-use super::record::Kept;
 use super::redact::Redactor;
 use crate::auth::{Challenge, Credentials, Defect, Fingerprint, parse_challenges, parse_credentials};
 
 /// What a challenge field asks for, and what is wrong with it as a whole.
 type ReadChallenges = (Arc<[Challenge]>, Arc<[Defect]>);
 
-/// By what it was made of.
+/// What was made, for each kind of thing that it was made of.
 #[derive(Default)]
 pub(super) struct Recalled {
     credentials: Recall<(Arc<Credentials>, Fingerprint)>,
     challenges: Recall<ReadChallenges>,
     requests: Recall<Arc<Line>>,
     responses: Recall<Arc<Line>>,
-    /// By what they are parts of, [`PartOf`].
-    parts: [Recall<Arc<Kept>>; 4],
-    /// How many parts were ever kept.
+    parts: Parts,
+}
+
+/// Parts of records that were kept.
+#[derive(Default)]
+struct Parts {
+    client: Recall<Arc<Kept>>,
+    upstream: Recall<Arc<Kept>>,
+    request: Recall<Arc<Kept>>,
+    response: Recall<Arc<Kept>>,
+    /// How many were ever kept.
     count: u64,
 }
 
@@ -40,15 +47,29 @@ pub(super) enum PartOf {
     Response,
 }
 
-/// No longer text is kept of a part of a record, in bytes.
-const LONGEST_PART: usize = 8 * 1024;
-
 /// A field line as records have it.
 pub struct Line {
     /// Its value, as it may be shown.
     pub value: String,
     /// Its name and its value, in JSON.
     pub json: Box<RawValue>,
+}
+
+/// A part of an earlier record.
+pub struct Kept {
+    /// No other part ever has the same number.
+    pub number: u64,
+    /// The part in JSON.
+    pub json: Box<RawValue>,
+}
+
+/// The parameters of a challenge field of which what was read is kept: more would take many times the room of the line.
+const MOST_PARAMS: usize = 64;
+
+/// What is made of `bytes` in JSON, where it is not many times as large.
+fn json_of(made: &impl Serialize, bytes: &[u8]) -> Option<Box<RawValue>> {
+    let json = serde_json::to_string(made).ok()?;
+    RawValue::from_string(json).ok().filter(|json| json.get().len() <= 4 * bytes.len() + 512)
 }
 
 impl Redactor {
@@ -72,7 +93,8 @@ impl Redactor {
         }
         let parsed = parse_challenges(value);
         let read: ReadChallenges = (parsed.challenges.into(), parsed.defects.into());
-        self.recalled.borrow_mut().challenges.note(value, || Some(read.clone()));
+        let params: usize = read.0.iter().map(|challenge| challenge.params.len()).sum();
+        self.recalled.borrow_mut().challenges.note(value, || (params <= MOST_PARAMS).then(|| read.clone()));
         read
     }
 
@@ -86,26 +108,21 @@ impl Redactor {
     pub(super) fn note(&self, line: &[u8], is_response: bool, shown: &(String, String)) {
         let mut recalled = self.recalled.borrow_mut();
         let lines = if is_response { &mut recalled.responses } else { &mut recalled.requests };
-        lines.note(line, || {
-            let json = RawValue::from_string(serde_json::to_string(shown).ok()?).ok()?;
-            Some(Arc::new(Line { value: shown.1.clone(), json }))
-        });
+        lines.note(line, || Some(Arc::new(Line { value: shown.1.clone(), json: json_of(shown, line)? })));
     }
 
     /// A part of a record that came before. `key` is all that it depends on.
     pub(super) fn recall_part(&self, of: PartOf, key: &[u8]) -> Option<Arc<Kept>> {
-        self.recalled.borrow().parts.get(of as usize)?.get(key)
+        self.recalled.borrow_mut().parts.of(of).0.get(key)
     }
 
     /// Notes a part of a record.
     pub(super) fn note_part(&self, of: PartOf, key: &[u8], made: &impl Serialize) {
         let mut recalled = self.recalled.borrow_mut();
-        let Recalled { parts, count, .. } = &mut *recalled;
-        let Some(parts) = parts.get_mut(of as usize) else { return };
+        let (parts, count) = recalled.parts.of(of);
         parts.note(key, || {
-            let json = serde_json::to_string(made).ok().filter(|json| json.len() <= LONGEST_PART)?;
             *count += 1;
-            Some(Arc::new(Kept { number: *count, json: RawValue::from_string(json).ok()? }))
+            Some(Arc::new(Kept { number: *count, json: json_of(made, key)? }))
         });
     }
 
@@ -116,6 +133,46 @@ impl Redactor {
         recalled.challenges.forget();
         recalled.requests.forget();
         recalled.responses.forget();
-        recalled.parts.iter_mut().for_each(Recall::forget);
+        for part in [PartOf::Client, PartOf::Upstream, PartOf::Request, PartOf::Response] {
+            recalled.parts.of(part).0.forget();
+        }
+    }
+}
+
+impl Parts {
+    /// Those of one kind, and how many there were of any.
+    fn of(&mut self, part: PartOf) -> (&mut Recall<Arc<Kept>>, &mut u64) {
+        let parts = match part {
+            PartOf::Client => &mut self.client,
+            PartOf::Upstream => &mut self.upstream,
+            PartOf::Request => &mut self.request,
+            PartOf::Response => &mut self.response,
+        };
+        (parts, &mut self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+
+    #[test]
+    fn what_would_grow_to_many_times_its_size_is_not_kept() {
+        let redactor = Redactor::new(FingerprintKey::from_bytes(b"what grows"), []);
+        let is_kept = |value: &[u8]| {
+            let read = |_| redactor.read_challenges(value).0;
+            let [_, second, third] = [0, 1, 2].map(read);
+            Arc::ptr_eq(&second, &third)
+        };
+        assert!(is_kept(b"Bearer realm=\"orders\""));
+        assert!(!is_kept(format!("Bearer {}", "a=,".repeat(1000)).as_bytes()));
+
+        let is_kept = |line: &[u8], value: &str| {
+            (0..2).for_each(|_| redactor.note(line, true, &("Location".to_owned(), value.to_owned())));
+            redactor.recall(line, true).is_some()
+        };
+        assert!(is_kept(b"Location: /orders", "/orders"));
+        assert!(!is_kept(b"Location: /%/%", &"/<redacted fp=3fa9c1d2>".repeat(100)));
     }
 }

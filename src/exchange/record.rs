@@ -17,7 +17,7 @@ mod from_view;
 pub mod read;
 mod repeated;
 
-pub use repeated::{Kept, Part};
+pub use repeated::Part;
 
 /// The name of the schema.
 pub const SCHEMA: &str = "authtap/1";

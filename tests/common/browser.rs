@@ -189,7 +189,7 @@ impl Browser {
             let text = match self.socket.read() {
                 Ok(Message::Text(text)) => text,
                 Ok(_) => continue,
-                // A read with a time limit ends early where a signal comes, whoever it is for.
+                // As in `read_once`, which this library does not go through.
                 Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => panic!("{method} {parameters}: {error}"),
             };

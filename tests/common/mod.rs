@@ -62,11 +62,16 @@ pub fn wait_for_or_none<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) 
     }
 }
 
-/// Reads once. A read with a time limit ends early where a signal comes, whoever it is for; that is nothing of the
-/// stream's, so it is done again.
+/// Reads once. A read with a time limit is not taken up again by the system behind a signal or a stop (signal(7)); that is
+/// nothing of the stream's, so it is done again here.
 pub fn read_once(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    uninterrupted(|| from.read(buffer))
+}
+
+/// The same for whatever else waits with a time limit.
+pub fn uninterrupted<T>(mut wait: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
-        match from.read(buffer) {
+        match wait() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import struct
@@ -30,6 +31,10 @@ FOLDER = pathlib.Path(sys.argv[1])
 NAMESPACE = "default"
 # What the name of a pod has behind that of its deployment is made up by a cluster, and the pages show one.
 POD = "{}-5d8f7c9b6-x2x4q"
+
+# What the image sets itself.
+DOCKERFILE = pathlib.Path(__file__).parent.parent.parent / "Dockerfile"
+IMAGE = dict(re.findall(r"^ENV (\w+)=(.*)$", DOCKERFILE.read_text(), re.MULTILINE))
 
 # The kinds, by group and version and by the name in paths.
 RESOURCES = {
@@ -91,6 +96,7 @@ class Cluster:
                 self.deploy(made)
             except Refused:
                 del self.objects[resource, name]
+                self.objects.pop(("pods", POD.format(name)), None)
                 raise
         return made
 
@@ -103,22 +109,13 @@ class Cluster:
             "metadata": {"name": POD.format(name), "labels": template["metadata"]["labels"]},
             "spec": {"securityContext": {}} | template["spec"],
         }
-        self.pods_made += 1
-        self.pods[POD.format(name)] = Pod(self, pod, f"127.0.1.{self.pods_made}")
         self.create("pods", pod)
+        self.pods_made += 1
+        made = self.pods[POD.format(name)] = Pod(pod, f"127.0.1.{self.pods_made}")
+        made.start_all(self)
         pod["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         numbers = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"]
         deployment["status"] = dict.fromkeys(numbers, 1) | {"observedGeneration": 1}
-
-    def delete(self, resource, name):
-        gone = self.get(resource, name)
-        with self.lock:
-            del self.objects[resource, name]
-            if resource == "deployments":
-                pod = POD.format(name)
-                del self.objects["pods", pod]
-                self.pods.pop(pod).end()
-        return gone
 
     def pod(self, name):
         self.get("pods", name)
@@ -168,12 +165,13 @@ def secret_of(body):
 class Pod:
     """Containers, in the order in which they start."""
 
-    def __init__(self, cluster, pod, addr):
+    def __init__(self, pod, addr):
         self.spec = pod["spec"]
         self.addr = addr
         self.folder = FOLDER / pod["metadata"]["name"]
         self.running = []
-        self.servers = []
+
+    def start_all(self, cluster):
         for volume in self.spec.get("volumes", []):
             secret = cluster.get("secrets", volume["secret"]["secretName"])
             place = self.folder / volume["name"]
@@ -193,7 +191,7 @@ class Pod:
         if not container["image"].startswith("authtap:"):
             return self.serve(container["ports"][0]["containerPort"])
         mounts = container.get("volumeMounts", [])
-        settings = {one["name"]: self.here(one["value"], mounts) for one in container.get("env", [])}
+        settings = IMAGE | {one["name"]: self.here(one["value"], mounts) for one in container.get("env", [])}
         command = container.get("command", ["/authtap"]) + container.get("args", [])
         command = [command[0].removeprefix("/")] + [self.here(word) for word in command[1:]]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -213,16 +211,8 @@ class Pod:
     def serve(self, port):
         server = http.server.ThreadingHTTPServer((self.addr, port), Application)
         server.daemon_threads = True
-        self.servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    def end(self):
-        for process in self.running:
-            process.terminate()
-            process.wait()
-        for server in self.servers:
-            server.shutdown()
-            server.server_close()
 
     def containers(self, *kinds):
         return [one for kind in kinds for one in self.spec.get(kind, [])]
@@ -258,13 +248,13 @@ class Application(http.server.BaseHTTPRequestHandler):
 
 
 class Spdy:
-    """A connection that carries others (SPDY/3.1), as kubectl opens for each connection to a forwarded port: one stream for
-    errors, which stays empty, and one for the bytes.
+    """A connection that carries others (SPDY/3.1), as kubectl opens it to forward a port: for each connection to that port two
+    streams, one for errors, on which it says nothing, and one for the bytes.
 
-    Of the streams' headers nothing is read: kubectl opens the two in that order.
+    Of the streams' headers nothing is read, so it is not known here which port was asked for; kubectl prints that.
     """
 
-    SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY = 1, 2, 3, 6, 7
+    SYN_STREAM, SYN_REPLY, PING = 1, 2, 6
 
     def __init__(self, client, addr):
         self.client = client
@@ -272,7 +262,6 @@ class Spdy:
         self.lock = threading.Lock()
         self.headers = zlib.compressobj()
         self.upstreams = {}
-        self.is_errors_turn = True
 
     def serve(self):
         while head := self.read(8):
@@ -282,11 +271,23 @@ class Spdy:
                 return
             if word & 0x80000000:
                 self.control(word & 0xFFFF, payload)
-            elif upstream := self.upstreams.get(word):
-                if payload:
-                    upstream.sendall(payload)
-                if flags & 1:
+            else:
+                self.data(word, payload, bool(flags & 1))
+
+    def data(self, stream, payload, is_last):
+        try:
+            if payload and stream not in self.upstreams:
+                self.upstreams[stream] = socket.create_connection(self.addr)
+                threading.Thread(target=self.answer, args=[stream], daemon=True).start()
+            if upstream := self.upstreams.get(stream):
+                upstream.sendall(payload)
+                if is_last:
                     upstream.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            # It ends this connection, and no other one.
+            print(f"port-forward: {error}", file=sys.stderr)
+            with self.lock:
+                self.client.sendall(struct.pack(">II", stream, 1 << 24))
 
     def control(self, kind, payload):
         if kind == self.SYN_STREAM:
@@ -294,23 +295,18 @@ class Spdy:
             with self.lock:
                 block = self.headers.compress(bytes(4)) + self.headers.flush(zlib.Z_SYNC_FLUSH)
                 self.frame(self.SYN_REPLY, stream.to_bytes(4, "big") + block)
-            if not self.is_errors_turn:
-                self.upstreams[stream] = socket.create_connection(self.addr)
-                threading.Thread(target=self.answer, args=[stream], daemon=True).start()
-            self.is_errors_turn = not self.is_errors_turn
         elif kind == self.PING:
             with self.lock:
                 self.frame(self.PING, payload)
 
     def answer(self, stream):
-        upstream = self.upstreams[stream]
-        while True:
-            piece = upstream.recv(16 * 1024)
-            with self.lock:
+        with self.upstreams[stream] as upstream:
+            is_last = False
+            while not is_last:
+                piece = upstream.recv(16 * 1024)
                 is_last = not piece
-                self.client.sendall(struct.pack(">II", stream, is_last << 24 | len(piece)) + piece)
-            if is_last:
-                return
+                with self.lock:
+                    self.client.sendall(struct.pack(">II", stream, is_last << 24 | len(piece)) + piece)
 
     def frame(self, kind, payload):
         self.client.sendall(struct.pack(">HHI", 0x8003, kind, len(payload)) + payload)
@@ -335,15 +331,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.answer(self.write)
 
-    do_PATCH = do_DELETE = do_POST
+    do_PATCH = do_POST
 
     def answer(self, act):
         path, _, query = self.path.partition("?")
         query = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
         try:
             made = act(path, query)
-        except Refused as refused:
-            code, reason, message = refused.args
+        except Exception as error:
+            is_answer = isinstance(error, Refused)
+            code, reason, message = error.args if is_answer else (500, "InternalError", repr(error))
             status = {"apiVersion": "v1", "kind": "Status", "status": "Failure", "metadata": {}}
             return self.json(status | {"code": code, "reason": reason, "message": message}, code)
         if made is not None:
@@ -377,24 +374,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name:
             return self.cluster.get(resource, name)
         items = self.cluster.list(resource, query)
+        api = {"apiVersion": f"{group}/{version}".lstrip("/"), "kind": RESOURCES[group, version][resource]}
+        metadata = {"resourceVersion": str(self.cluster.count)}
         if query.get("watch"):
-            return self.watch(items, query)
-        api = f"{group}/{version}".lstrip("/")
-        kind = RESOURCES[group, version][resource] + "List"
-        return {"apiVersion": api, "kind": kind, "metadata": {"resourceVersion": str(self.cluster.count)}, "items": items}
+            return self.watch(items, query, api | {"metadata": metadata})
+        return api | {"kind": api["kind"] + "List", "metadata": metadata, "items": items}
 
-    def watch(self, items, query):
+    def watch(self, items, query, mark):
         """What is there, and the news that this was all of it: nothing changes while somebody watches."""
         self.start_stream("application/json")
         wants_all = query.get("sendInitialEvents") == "true"
         for one in items if wants_all else []:
             self.wfile.write(json.dumps({"type": "ADDED", "object": one}).encode() + b"\n")
         if wants_all:
-            annotations = {"k8s.io/initial-events-end": "true"}
-            metadata = {"resourceVersion": str(self.cluster.count), "annotations": annotations}
-            api = "apps/v1" if "/apps/" in self.path else "v1"
-            kind = next(kinds[name] for kinds in RESOURCES.values() for name in kinds if f"/{name}" in self.path)
-            mark = {"apiVersion": api, "kind": kind, "metadata": metadata}
+            mark["metadata"]["annotations"] = {"k8s.io/initial-events-end": "true"}
             self.wfile.write(json.dumps({"type": "BOOKMARK", "object": mark}).encode() + b"\n")
         self.wfile.flush()
         self.connection.settimeout(60)
@@ -407,15 +400,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log(self, file, follows):
         self.start_stream("text/plain")
         with file.open("rb") as log:
-            try:
-                while True:
-                    self.wfile.write(log.read())
-                    self.wfile.flush()
-                    if not follows:
-                        return
-                    time.sleep(0.02)
-            except OSError:
-                return
+            while True:
+                self.wfile.write(log.read())
+                self.wfile.flush()
+                # Whoever reads along sends nothing more, until it leaves.
+                if not follows or select.select([self.connection], [], [], 0.02)[0]:
+                    return
 
     def start_stream(self, kind):
         self.close_connection = True
@@ -429,8 +419,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         _, _, resource, name, part = self.place(path)
         if part == "portforward":
             return self.forward(self.cluster.pod(name))
-        if self.command == "DELETE":
-            return self.cluster.delete(resource, name)
         if part == "ephemeralcontainers":
             return self.cluster.debug(name, json.loads(body))
         if self.command == "POST" and not name:
@@ -470,7 +458,7 @@ def discovered(path):
         base = base_of(group, version)
         api = f"{group}/{version}".lstrip("/")
         if path == base:
-            verbs = ["create", "delete", "get", "list", "patch", "watch"]
+            verbs = ["create", "get", "list", "patch", "watch"]
             common = {"namespaced": True, "verbs": verbs}
             all = [common | {"name": name, "singularName": kind.lower(), "kind": kind} for name, kind in resources.items()]
             if not group:
@@ -507,8 +495,15 @@ def main():
     try:
         server.serve_forever()
     finally:
-        for pod in Handler.cluster.pods.values():
-            pod.end()
+        running = [process for pod in list(Handler.cluster.pods.values()) for process in pod.running]
+        for process in running:
+            process.terminate()
+        end = time.monotonic() + 3
+        for process in running:
+            try:
+                process.wait(max(0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 main()

@@ -1,20 +1,19 @@
-//! Parts of records that come again. The ends of a connection are the same for all that passes over it, and a client that
-//! polls sends the same head each time and mostly gets the same one back, so that a record is written from what the one before
-//! it had.
+//! Parts of records that come again and again. The ends of a connection are the same for all that passes over it, and who asks
+//! many times in a second sends the same head each time and mostly gets the same one back.
 //!
-//! What is kept is found by all that it was made of, byte by byte. Where more goes into it than a few heads and the start of
-//! a body, nothing is kept.
+//! What is kept is found by all that it was made of, byte by byte. Where that is more than a head and the start of a body,
+//! nothing is kept.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::exchange::recall::LONGEST;
-use crate::exchange::recalled::PartOf;
+use crate::exchange::recalled::{Kept, PartOf};
 use crate::exchange::redact::Redactor;
 use crate::exchange::{ClientSide, Endpoint, Request, Response, Tls, UpstreamSide};
+use crate::wire::RawHead;
 
 /// A part of a record.
 pub enum Part<T> {
@@ -22,14 +21,6 @@ pub enum Part<T> {
     Made(T),
     /// As it was made for an earlier one.
     Kept(Arc<Kept>),
-}
-
-/// A part of an earlier record.
-pub struct Kept {
-    /// No other part ever has the same number.
-    pub(in crate::exchange) number: u64,
-    /// The part in JSON.
-    pub(in crate::exchange) json: Box<RawValue>,
 }
 
 impl<T: Serialize> Part<T> {
@@ -116,47 +107,56 @@ fn put_text(key: &mut Vec<u8>, text: Option<&str>) {
 
 /// All that goes into what a record says of a request; `None` where that is more than is worth comparing.
 pub(super) fn key_of_request(request: &Request) -> Option<Vec<u8>> {
-    let head = request.head.as_received();
-    let is_simple =
-        head.len() <= LONGEST && !request.head.is_cut() && request.trailers.is_none() && request.body.start.is_none();
-    let authority = request.authority.as_deref().unwrap_or_default().as_bytes();
-    is_simple.then(|| {
-        let is_given = [request.version as u8, u8::from(request.authority.is_some())];
-        let counts = [request.head.fields().len(), request.head.defects().len(), authority.len()];
-        let [fields, defects, length] = counts.map(|count| count as u64);
-        let sizes = [request.body.size, fields, defects, length];
-        joined(&is_given, &sizes, [authority, head])
-    })
+    let is_simple = request.trailers.is_none() && request.body.start.is_none();
+    let mut key = is_simple.then(|| Vec::with_capacity(128 + request.head.as_received().len()))?;
+    key.push(request.version as u8);
+    key.extend_from_slice(&request.body.size.to_ne_bytes());
+    put_text(&mut key, request.authority.as_deref());
+    put_head(&mut key, &request.head)?;
+    Some(key)
 }
 
 /// All that goes into what a record says of the answer to a request that was kept under that number: what the server sends
-/// back of the request's secrets is masked.
+/// back of the request's secrets is masked. `None` where that is more than is worth comparing.
 pub(super) fn key_of_response(request: u64, response: &Response) -> Option<Vec<u8>> {
-    let head = response.head.as_received();
-    let start = response.body.start.as_deref().unwrap_or_default();
-    let is_simple = head.len() + start.len() <= LONGEST
-        && !response.head.is_cut()
-        && response.trailers.is_none()
+    let start = response.body.start.as_deref();
+    let is_simple = response.trailers.is_none()
         && response.interim_count == 0
         && !response.by_tap
-        && !response.body.is_unpacked;
-    is_simple.then(|| {
-        let is_given = [response.version as u8, u8::from(response.body.start.is_some())];
-        let counts = [response.head.fields().len(), response.head.defects().len(), start.len()];
-        let [fields, defects, length] = counts.map(|count| count as u64);
-        let sizes = [request, response.body.size, fields, defects, length];
-        joined(&is_given, &sizes, [start, head])
-    })
+        && !response.body.is_unpacked
+        && start.is_none_or(|start| start.len() <= LONGEST);
+    let mut key = is_simple.then(|| Vec::with_capacity(128 + response.head.as_received().len()))?;
+    key.push(response.version as u8);
+    key.extend_from_slice(&response.status.to_ne_bytes());
+    key.extend_from_slice(&request.to_ne_bytes());
+    key.extend_from_slice(&response.body.size.to_ne_bytes());
+    put_head(&mut key, &response.head)?;
+    if let Some(start) = start {
+        key.push(1);
+        key.extend_from_slice(start);
+    }
+    Some(key)
 }
 
-fn joined(flags: &[u8], sizes: &[u64], texts: [&[u8]; 2]) -> Vec<u8> {
-    let [first, second] = texts;
-    let mut key = Vec::with_capacity(flags.len() + 8 * sizes.len() + first.len() + second.len());
-    key.extend_from_slice(flags);
-    sizes.iter().for_each(|size| key.extend_from_slice(&size.to_ne_bytes()));
-    key.extend_from_slice(first);
-    key.extend_from_slice(second);
-    key
+/// Everything that is told of a head: its start line, and the names and values of its lines, each with its length. Lines that
+/// are not told of, such as the hop header, are left out. Where there is more, such as a defect and its place, there is no key.
+fn put_head(key: &mut Vec<u8>, head: &RawHead) -> Option<()> {
+    let is_plain = head.as_received().len() <= LONGEST && !head.is_cut() && head.defects().is_empty();
+    if !is_plain {
+        return None;
+    }
+    let mut put = |text: &[u8]| {
+        key.extend_from_slice(&text.len().to_ne_bytes());
+        key.extend_from_slice(text);
+    };
+    put(head.start_line());
+    for field in head.fields() {
+        put(field.name);
+        put(field.value);
+    }
+    // No name is so long: what follows is none.
+    key.extend_from_slice(&usize::MAX.to_ne_bytes());
+    Some(())
 }
 
 #[cfg(test)]
@@ -210,6 +210,27 @@ mod tests {
             let (_, _, line) = record(&redactor, &exchange("abcdefghijklmnop", answer));
             assert!(!line.contains("abcdefghijklmnop"), "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_not_told_of_is_no_difference() {
+        let redactor = redactor();
+        let numbers: Vec<_> = (0..3)
+            .map(|time| {
+                let text = format!("> GET / HTTP/1.1\n> Host: api.example\n> Authtap-Hop: {time}\n< HTTP/1.1 200 OK\n");
+                let mut exchange = transcript::parse(&text).unwrap().remove(0);
+                exchange.request.head.forget("authtap-hop");
+                let view = View::new(&exchange, &redactor);
+                let record = Record::new(&view, Diagnosis { verdict: "ok", findings: Vec::new() }, Vec::new());
+                let number = record.request.number();
+                assert!(!String::from_utf8(record.to_line()).unwrap().contains("uthtap-"));
+                number
+            })
+            .collect();
+        assert!(numbers[0].is_none() && numbers[1].is_none() && numbers[2].is_some(), "{numbers:?}");
+        // The same bytes, of which all is told.
+        let whole = "> GET / HTTP/1.1\n> Host: api.example\n> Authtap-Hop: 2\n< HTTP/1.1 200 OK\n";
+        assert!(record(&redactor, whole).2.contains("Authtap-Hop"));
     }
 
     #[test]
