@@ -99,7 +99,9 @@ pub fn get(client: &mut Client, kind: Option<u32>) -> u16 {
         "GET /site HTTP/1.1\r\nHost: intranet.example\r\nAccept: */*\r\n{}\r\n",
         field.unwrap_or_default()
     ));
-    client.read_response().0.status()
+    let (head, body) = client.read_response();
+    assert!(head.status() < 500, "{}", String::from_utf8_lossy(&body));
+    head.status()
 }
 
 fn sent_type(head: &Head) -> Option<u32> {
