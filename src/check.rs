@@ -28,7 +28,7 @@ use crate::sinks::filter::{Filter, Heads};
 use crate::sinks::output::print;
 use crate::sinks::shown::Shown;
 use crate::sinks::summary::Summary;
-use crate::sinks::{Lost, heads, recorded, wrap};
+use crate::sinks::{Lost, counted, heads, recorded, wrap};
 
 /// The largest file that is read; a browser's archive of a whole day is smaller.
 const LARGEST: u64 = 1 << 30;
@@ -209,9 +209,8 @@ impl Checked {
             }
         }
         if left_out > 0 {
-            faults.push(format!(
-                "{left_out} exchanges were recorded with --no-diagnosis: nobody looked for faults in them"
-            ));
+            let exchanges = counted(left_out, "exchange was", "exchanges were");
+            faults.push(format!("{exchanges} recorded with --no-diagnosis: nobody looked for faults there"));
         }
     }
 
@@ -247,7 +246,7 @@ impl Checked {
         if self.format == LogFormat::Text {
             let name =
                 path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-            let line = format!("{name}   {count} exchanges   {what}");
+            let line = format!("{name}   {}   {what}", counted(count, "exchange", "exchanges"));
             self.text.push_str(&crate::sinks::cut(&crate::sinks::printable(&line), WIDTH));
             self.text.push('\n');
         }

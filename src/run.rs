@@ -35,7 +35,7 @@ use crate::sinks::metrics::{Counting, metrics};
 use crate::sinks::output::{Output, Reopening};
 use crate::sinks::probes::Probes;
 use crate::sinks::ring::Ring;
-use crate::sinks::{End, Log, Sinks};
+use crate::sinks::{End, Log, Sinks, counted};
 use crate::teller::Teller;
 use crate::tls;
 use signals::Signals;
@@ -493,7 +493,8 @@ async fn until_told(
         result = tokio::time::timeout(config.drain, drained) => {
             if result.is_err() {
                 let open = workers.open_connections();
-                tracing::warn!("{open} connections were still open after --drain and are closed now");
+                let open = counted(open, "connection was still open after --drain and is", "connections were still open after --drain and are");
+                tracing::warn!("{open} closed now");
             }
         }
         () = signals.end() => tracing::warn!("told to stop a second time: ending at once"),
@@ -523,7 +524,8 @@ fn report(config: &Config, end: &End, unreported: u64) -> u8 {
         let _ = writeln!(stderr, "  {saved}  {} ({secrets})", path.display());
     }
     if end.unreported > 0 {
-        let _ = writeln!(stderr, "  ! {} exchanges were too many to be sent to the collector", end.unreported);
+        let exchanges = counted(end.unreported, "exchange was", "exchanges were");
+        let _ = writeln!(stderr, "  ! {exchanges} too many to be sent to the collector");
     }
     if unreported > 0 {
         let _ = writeln!(stderr, "  ! {unreported} spans and logs did not get to the collector");

@@ -264,10 +264,10 @@ fn a_filter_chooses_what_is_looked_at() {
     let path = path.to_str().unwrap();
     let code = |filter: &str| check(&[path, "--fail-on", "error", "--filter", filter]);
     let said = code("status:4xx header:authorization");
-    assert!(said.code == Some(3) && said.stdout.contains("1 requests") && said.stdout.contains("scheme-repeated"));
+    assert!(said.code == Some(3) && said.stdout.contains("1 request ") && said.stdout.contains("scheme-repeated"));
     assert!(!said.stdout.contains("challenge-missing"), "{}", said.stdout);
     let said = code("-status:4xx");
-    assert!(said.code == Some(0) && said.stdout.contains("1 requests   1 fine"), "{}", said.stdout);
+    assert!(said.code == Some(0) && said.stdout.contains("1 request   1 fine"), "{}", said.stdout);
     let json = check(&[path, "--format", "json", "--filter", "rule:challenge-missing"]);
     assert_eq!(json.stdout.lines().count(), 1);
     let all = check(&[path, "--format", "json"]).stdout;

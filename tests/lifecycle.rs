@@ -96,7 +96,7 @@ fn sigint_is_no_different_and_an_idle_program_ends_at_once() {
     tap.signal("INT");
     let stopped = tap.wait();
     assert_eq!(stopped.code, Some(0), "{stopped:#?}");
-    assert!(stopped.stdout.contains("1 requests"), "{stopped:#?}");
+    assert!(stopped.stdout.contains("1 request "), "{stopped:#?}");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn draining_has_an_end() {
     running.read_until_gone();
     let stopped = tap.wait();
     assert_eq!(stopped.code, Some(0), "{stopped:#?}");
-    assert!(stopped.stderr.contains("1 connections were still open after --drain"), "{stopped:#?}");
+    assert!(stopped.stderr.contains("1 connection was still open after --drain"), "{stopped:#?}");
     assert_outcome(&stopped.records[0], "stopped");
     drop(go);
 }

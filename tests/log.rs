@@ -96,9 +96,9 @@ fn without_a_diagnosis_nothing_is_called_fine() {
     let checked = command().arg("check").arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert_eq!(checked.status.code(), Some(4), "{said}");
-    assert!(said.contains("1 exchanges were recorded with --no-diagnosis"), "{said}");
+    assert!(said.contains("1 exchange was recorded with --no-diagnosis"), "{said}");
     let stopped = tap.stop();
     assert_eq!(stopped.code, Some(0));
-    assert!(stopped.stdout.contains("1 requests   0 fine   0 with findings"), "{}", stopped.stdout);
-    assert!(stopped.stdout.contains("1 requests were recorded and not diagnosed"), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("1 request   0 fine   0 with findings"), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("1 request was recorded and not diagnosed"), "{}", stopped.stdout);
 }

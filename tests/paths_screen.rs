@@ -16,7 +16,7 @@ fn block(path: Path<Server>) -> String {
     let ports: Vec<(String, &str)> = ports.map(|port| port.to_string()).zip(names).collect();
     path.tap.records(2);
     let printed = path.tap.stop().stdout;
-    let block: Vec<&str> = printed.lines().take_while(|line| !line.contains(" requests   ")).collect();
+    let block: Vec<&str> = printed.lines().take_while(|line| !line.contains(" with findings")).collect();
     let mut text = block.join("\n").trim_end().to_owned() + "\n";
     for (port, name) in ports {
         text = text.replace(&port, name);

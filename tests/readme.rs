@@ -37,7 +37,7 @@ fn the_log_of_the_readme_is_what_a_tap_prints() {
     curl(&["-H", &authorization, &tap.url("/v1/orders")]).assert_status(401);
     tap.records(1);
     let printed = tap.stop().stdout;
-    let block: Vec<&str> = printed.lines().take_while(|line| !line.contains("requests  ")).collect();
+    let block: Vec<&str> = printed.lines().take_while(|line| !line.contains("1 request  ")).collect();
     let block = block.join("\n").trim_end().to_owned() + "\n";
 
     let readme = fs::read_to_string(README).unwrap();

@@ -68,7 +68,7 @@ fn it_finds_the_tap_and_stdout_is_its_own() {
     let token: &'static str = Box::leak(format!("Authorization: Bearer {BEARER_TOKEN}").into_boxed_str());
     let ended = run_curl(&[], &fine(), &["-H", token, "{}/v1/orders"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "served"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("GET /v1/orders") && ended.stderr.contains("1 requests"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("GET /v1/orders") && ended.stderr.contains("1 request "), "{}", ended.stderr);
 
     let ended = run_curl(&["--log-format", "json"], &fine(), &["{}"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "served"), "{}", ended.stderr);
@@ -142,7 +142,7 @@ fn what_was_lost_is_told_by_the_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let ended = run_curl(&["--record", "/dev/full"], &fine(), &["{}"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "served"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("1 records could not be written"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 record could not be written"), "{}", ended.stderr);
 
     let record = dir.path().join("record.jsonl");
     let ended = run_curl(&["--record", record.to_str().unwrap()], &fine(), &["{}"]);

@@ -4,6 +4,7 @@
 
 mod archive;
 pub mod console;
+mod counted;
 pub mod escape;
 pub mod filter;
 mod heads;
@@ -24,6 +25,7 @@ use crate::hops::{Difference, HopReport, Told};
 use crate::rules::{Finding, RequestDiagnosis, Severity};
 
 use console::Console;
+pub(crate) use counted::counted;
 pub(crate) use escape::printable;
 use filter::{Filter, Heads};
 pub use heads::heads;

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::archive::Archive;
+use super::counted;
 use crate::error::Error;
 use crate::process::{self, NO_LINK};
 
@@ -286,7 +287,8 @@ impl<W: Write> Writer<W> {
             Ok(()) => {
                 if self.failed.take().is_some() {
                     let lost = self.counts.lost.load(Ordering::Relaxed).saturating_sub(self.lost_before);
-                    tracing::warn!("{} can be written again; {lost} lines were lost", self.name);
+                    let lines = counted(lost, "line was", "lines were");
+                    tracing::warn!("{} can be written again; {lines} lost", self.name);
                 }
             }
             Err(error) => {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Lost;
 use super::escape::printable;
 use super::shown::{Fine, Shown};
 use super::wrap::cut;
+use super::{Lost, counted};
 use crate::exchange::Endpoint;
 use crate::rules::{Finding, Severity};
 
@@ -109,9 +109,9 @@ impl Summary {
         let with_findings: u64 = self.causes.values().map(|cause| cause.count).sum();
         let fine = self.exchanges.saturating_sub(with_findings + self.left_out);
         let mut text = format!(
-            "\n  {}   {} requests   {fine} fine   {with_findings} with findings\n",
+            "\n  {}   {}   {fine} fine   {with_findings} with findings\n",
             duration(ran),
-            self.exchanges
+            counted(self.exchanges, "request", "requests")
         );
         let mut causes: Vec<_> = self.causes.iter().collect();
         causes.sort_by_key(|(_, cause)| (std::cmp::Reverse(cause.severity), std::cmp::Reverse(cause.count)));
@@ -125,31 +125,31 @@ impl Summary {
             }
         }
         if self.left_out > 0 {
-            let _ = writeln!(text, "  ! {} requests were recorded and not diagnosed", self.left_out);
+            let requests = counted(self.left_out, "request was", "requests were");
+            let _ = writeln!(text, "  ! {requests} recorded and not diagnosed");
         }
         if self.probes > 0 {
-            let _ = writeln!(text, "  {} health probes are in the count and were not shown", self.probes);
+            let probes =
+                counted(self.probes, "health probe is in the count and was", "health probes are in the count and were");
+            let _ = writeln!(text, "  {probes} not shown");
         }
         if lost.distrusted_hop_headers > 0 {
-            let count = lost.distrusted_hop_headers;
-            let _ = writeln!(text, "  ! {count} hop headers were not believed; the records say why");
+            let headers = counted(lost.distrusted_hop_headers, "hop header was", "hop headers were");
+            let _ = writeln!(text, "  ! {headers} not believed; the records say why");
         }
         if lost.exchanges > 0 {
-            let dropped = lost.exchanges;
-            let _ = writeln!(text, "  ! {dropped} exchanges were not looked at: the queue was full");
+            let exchanges = counted(lost.exchanges, "exchange was", "exchanges were");
+            let _ = writeln!(text, "  ! {exchanges} not looked at: the queue was full");
         }
         if lost.faults > 0 {
-            let _ = writeln!(
-                text,
-                "  ! {} faults in authtap itself, see stderr: findings or records are missing",
-                lost.faults
-            );
+            let faults = counted(lost.faults, "fault", "faults");
+            let _ = writeln!(text, "  ! {faults} in authtap itself, see stderr: findings or records are missing");
         }
         if lost_records > 0 {
-            let _ = writeln!(text, "  ! {lost_records} records could not be written");
+            let _ = writeln!(text, "  ! {} could not be written", counted(lost_records, "record", "records"));
         }
         if lost_lines > 0 {
-            let _ = writeln!(text, "  ! {lost_lines} lines of the log could not be written");
+            let _ = writeln!(text, "  ! {} of the log could not be written", counted(lost_lines, "line", "lines"));
         }
         text
     }
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(said(&whole), said(&brief));
         assert_eq!((whole.served, &whole.serving), (brief.served, &brief.serving));
         assert!(
-            said(&brief).contains("4 requests   3 fine") && said(&brief).contains("1 health probes"),
+            said(&brief).contains("4 requests   3 fine") && said(&brief).contains("1 health probe "),
             "{}",
             said(&brief)
         );
