@@ -40,9 +40,17 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Raises the limit of this process to what it may have, and gives it. The tap does the same for itself.
+/// Enough descriptors for all clients and as many at the origin, with some for files.
+const DESCRIPTORS: u64 = 2 * (IDLE + ACTIVE) as u64 + 1_000;
+
+/// Raises the limit of this process to what it may have, and gives it. The tap inherits it, and does the same for itself.
 fn descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile);
+    // Who is root may have more than was meant for it.
+    let enough = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    if limit.maximum.is_some_and(|most| most < DESCRIPTORS) && setrlimit(Resource::Nofile, enough).is_ok() {
+        return DESCRIPTORS as usize;
+    }
     let most = limit.maximum.unwrap_or(1 << 20);
     setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum }).unwrap();
     usize::try_from(most).unwrap()
