@@ -187,7 +187,7 @@ fn without_the_same_key_nothing_is_believed_and_all_is_taken_off() {
     assert!(!origin.received_text().to_ascii_lowercase().contains("authtap"), "{}", origin.received_text());
     assert!(!result.heads.to_ascii_lowercase().contains("authtap"), "{}", result.heads);
     let stopped = machines.app.stop();
-    assert!(stopped.stdout.contains("1 hop headers were not believed"), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("1 hop header was not believed"), "{}", stopped.stdout);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn an_answer_is_believed_only_for_the_request_that_it_belongs_to() {
     let records = machines.edge.records(2);
     assert!(records[0]["hops"].is_array() && records[1]["hops"].is_null(), "{records:#?}");
     let stopped = machines.edge.stop();
-    assert!(stopped.stdout.contains("1 hop headers were not believed"), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("1 hop header was not believed"), "{}", stopped.stdout);
 }
 
 #[test]
