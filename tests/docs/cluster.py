@@ -23,18 +23,21 @@ import time
 import urllib.parse
 import zlib
 
-import kubernetes_validate
+from kubernetes_validate import ValidationError
 
-# The versions that native sidecars are in, from first to latest.
-VERSIONS = ["1.29", "1.37"]
+ROOT = pathlib.Path(__file__).parent.parent.parent
+sys.path.append(str(ROOT / "tests/deploy"))
+# Nothing is left beside what is imported.
+sys.dont_write_bytecode = True
+import manifests
+
 FOLDER = pathlib.Path(sys.argv[1])
 NAMESPACE = "default"
 # What the name of a pod has behind that of its deployment is made up by a cluster, and the pages show one.
 POD = "{}-5d8f7c9b6-x2x4q"
 
 # What the image sets itself.
-DOCKERFILE = pathlib.Path(__file__).parent.parent.parent / "Dockerfile"
-IMAGE = dict(re.findall(r"^ENV (\w+)=(.*)$", DOCKERFILE.read_text(), re.MULTILINE))
+IMAGE = dict(re.findall(r"^ENV (\w+)=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
 
 # The kinds, by group and version and by the name in paths.
 RESOURCES = {
@@ -78,11 +81,10 @@ class Cluster:
         return [one for one in found if selector.items() <= labels(one).items()]
 
     def create(self, resource, made):
-        for version in VERSIONS:
-            try:
-                kubernetes_validate.validate(made, version, strict=True)
-            except kubernetes_validate.ValidationError as error:
-                raise Refused(400, "BadRequest", f"{error.message} at {error.path}") from error
+        try:
+            manifests.kubernetes([made])
+        except ValidationError as error:
+            raise Refused(400, "BadRequest", f"{error.message} at {error.path}") from error
         name = made["metadata"]["name"]
         with self.lock:
             if (resource, name) in self.objects:
@@ -212,7 +214,6 @@ class Pod:
         server = http.server.ThreadingHTTPServer((self.addr, port), Application)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-
 
     def containers(self, *kinds):
         return [one for kind in kinds for one in self.spec.get(kind, [])]
