@@ -157,7 +157,7 @@ impl Observer {
         let mut input = bytes;
         let mut differs = false;
         loop {
-            if self.began.is_none() && self.requests.is_between_messages() {
+            if self.began.is_none() && !input.is_empty() && self.requests.is_between_messages() {
                 self.began = Some(Began::now());
             }
             let before = input;

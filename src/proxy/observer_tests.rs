@@ -57,3 +57,21 @@ fn a_fault_within_an_answer_tells_of_its_exchange_what_is_known() {
     observer.end(&Outcome::ClientGone);
     assert_eq!(exchanges(&inlet).len(), 0);
 }
+
+#[test]
+fn a_request_begins_with_its_first_byte_and_not_where_the_one_before_ended() {
+    let (mut observer, inlet) = observer();
+    let request = b"GET / HTTP/1.1\r\n\r\n";
+    let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+    let mut sent = Vec::new();
+    for _ in 0..2 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        sent.push((jiff::Timestamp::now(), std::time::Instant::now()));
+        observer.request_bytes(request);
+        observer.response_bytes(answer);
+    }
+    for (exchange, (time, instant)) in exchanges(&inlet).iter().zip(sent) {
+        assert!(exchange.time >= time, "{} is before {time}", exchange.time);
+        assert!(exchange.timing.total <= instant.elapsed());
+    }
+}
