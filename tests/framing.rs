@@ -78,6 +78,42 @@ fn one_byte_at_a_time_gives_the_same_as_all_at_once() {
     });
 }
 
+/// The heads that a framer gives out.
+fn heads(framer: &mut Framer, bytes: &[u8], answers: Answers) -> Vec<RawHead> {
+    let mut input = bytes;
+    let mut heads = Vec::new();
+    loop {
+        match framer.next(&mut input, answers) {
+            Step::More => return heads,
+            Step::Head(head) | Step::Interim(head) => heads.push(head),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_is_expected_changes_nothing_of_what_comes() {
+    let mut requests = Vec::new();
+    let mut answers = Vec::new();
+    for case in messages::all() {
+        requests.extend(heads(&mut Framer::of_requests(LIMIT), &case.request, Answers::Nothing));
+        answers.extend(heads(&mut Framer::of_responses(LIMIT), &case.response, answers_of(&case.request)));
+    }
+    assert!(requests.len() > 20 && answers.len() > 20);
+    both_directions(|name, bytes, framer, kind| {
+        let expected = if kind == Answers::Nothing { &requests } else { &answers };
+        let as_ever = found(&mut framer(), &[bytes], kind);
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        for head in expected {
+            for pieces in [&[bytes][..], &[first, second]] {
+                let mut framer = framer();
+                framer.expect(Some(head.clone()));
+                assert_eq!(found(&mut framer, pieces, kind), as_ever, "{name}, with {} expected", shown(head));
+            }
+        }
+    });
+}
+
 #[test]
 fn every_split_gives_the_same() {
     both_directions(|name, bytes, framer, answers| {

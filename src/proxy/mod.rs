@@ -18,6 +18,7 @@ mod introduction;
 mod listen;
 mod observer;
 mod passed;
+mod recent_heads;
 mod recorder;
 mod relay;
 mod reply;

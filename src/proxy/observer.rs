@@ -9,6 +9,7 @@ use super::flow::Pass;
 use super::held::Held;
 use super::hop::Hop;
 use super::host_edit;
+use super::recent_heads;
 use super::recorder::{Began, Connection, Pipeline, Recording};
 use crate::config::SetHost;
 use crate::exchange::{Direction, Edit, Failure, Outcome, Request, Step as FailedStep, UpstreamSide, Version};
@@ -159,6 +160,7 @@ impl Observer {
         loop {
             if self.began.is_none() && !input.is_empty() && self.requests.is_between_messages() {
                 self.began = Some(Began::now());
+                self.requests.expect(recent_heads::request(self.number()));
             }
             let before = input;
             let step = self.requests.next(&mut input, Answers::Nothing);
@@ -166,6 +168,7 @@ impl Observer {
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
+                    recent_heads::keep_request(self.number(), &head);
                     let is_cut = head.is_cut();
                     // What went on already can't be edited.
                     let edited = self.request_head(head, out.is_some());
@@ -369,12 +372,16 @@ impl Observer {
         let mut differs = false;
         loop {
             let answers = self.answers();
+            if !input.is_empty() && self.responses.is_between_messages() {
+                self.responses.expect(recent_heads::response(self.number()));
+            }
             let before = input;
             let step = self.responses.next(&mut input, answers);
             let raw = before.get(..before.len() - input.len()).unwrap_or_default();
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
+                    recent_heads::keep_response(self.number(), &head);
                     let is_cut = head.is_cut();
                     let edited = self.answer_head(head);
                     if let Some(out) = &mut out {
@@ -611,6 +618,11 @@ impl Observer {
                 _ => Answers::Other,
             },
         }
+    }
+
+    /// The number of the client's connection.
+    fn number(&self) -> u64 {
+        self.connection.client.connection
     }
 
     fn on_last(&mut self, act: impl FnOnce(&mut Recording)) {

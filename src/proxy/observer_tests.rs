@@ -75,3 +75,25 @@ fn a_request_begins_with_its_first_byte_and_not_where_the_one_before_ended() {
         assert!(exchange.timing.total <= instant.elapsed());
     }
 }
+
+#[test]
+fn what_comes_again_is_told_of_each_time_as_it_came() {
+    let (mut observer, inlet) = observer();
+    let answer = b"HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n";
+    let requests = ["/a", "/a", "/ab", "/a", "/a"].map(|target| format!("GET {target} HTTP/1.1\r\nHost: b\r\n\r\n"));
+    for (number, request) in requests.iter().enumerate() {
+        let is_split = number == 4;
+        let (first, second) = request.as_bytes().split_at(if is_split { request.len() / 2 } else { request.len() });
+        let pieces = if is_split { vec![first, second] } else { vec![first] };
+        let on: Vec<u8> = pieces.iter().flat_map(|piece| passed(observer.request_bytes(piece), piece)).collect();
+        assert_eq!(on, request.as_bytes());
+        observer.response_bytes(answer);
+    }
+    let told = exchanges(&inlet);
+    let heads: Vec<&[u8]> = told.iter().map(|exchange| exchange.request.head.as_received()).collect();
+    assert_eq!(heads, requests.each_ref().map(|request| request.as_bytes()));
+    let numbers: Vec<usize> = told.iter().map(|exchange| exchange.request.head.number()).collect();
+    assert!(numbers[0] == numbers[1] && numbers[1] != numbers[2] && numbers[3] != numbers[4], "{numbers:?}");
+    let answers = told.iter().filter_map(|exchange| exchange.response.seen()).map(|response| response.head.number());
+    assert_eq!(answers.collect::<std::collections::HashSet<_>>().len(), 1);
+}

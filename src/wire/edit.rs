@@ -43,7 +43,7 @@ impl<'a> HeadEditor<'a> {
         if fields.next().is_some() || malformed || head.is_cut() {
             return Err(Unedited::Unclear);
         }
-        let span = head.fields.get(field.index).ok_or(Unedited::Unclear)?.value;
+        let span = head.span(field.index).ok_or(Unedited::Unclear)?.value;
         self.replaced.push((span.start as usize, span.end as usize, to.as_bytes().to_vec()));
         Ok(String::from_utf8_lossy(field.value).into_owned())
     }
@@ -56,7 +56,7 @@ impl<'a> HeadEditor<'a> {
         let received = self.head.as_received();
         let before = self.replaced.len();
         for field in self.head.fields().filter(|field| field.is(name)) {
-            let Some(span) = self.head.fields.get(field.index).map(|span| span.line) else { continue };
+            let Some(span) = self.head.span(field.index).map(|span| span.line) else { continue };
             let (start, end) = (span.start as usize, span.end as usize);
             let rest = received.get(end..).unwrap_or_default();
             let line_end = memchr::memchr(b'\n', rest).map_or(received.len(), |at| end + at + 1);

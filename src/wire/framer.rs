@@ -133,6 +133,8 @@ pub struct Framer {
     held_size: u64,
     /// How much of the empty line that ends a head has been seen.
     line: LineEnd,
+    /// The head that may come next.
+    expected: Option<RawHead>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -198,7 +200,14 @@ impl Framer {
             held: Vec::new(),
             held_size: 0,
             line: LineEnd::Start,
+            expected: None,
         }
+    }
+
+    /// Names a head that may come next, since it came before in the same direction. If it does, byte by byte, it is not read
+    /// again but given out as it is. Whatever else comes is read as ever.
+    pub fn expect(&mut self, head: Option<RawHead>) {
+        self.expected = head;
     }
 
     /// Takes what it can from the front of `input` and says what it was. To be called until it answers [`Step::More`].
@@ -307,6 +316,13 @@ impl Framer {
 
     fn head<'a>(&mut self, input: &mut &'a [u8], answers: Answers) -> Option<Step<'a>> {
         if self.held_size == 0 {
+            // A whole head ends with an empty line, so what begins with all of it can't be the start of another one.
+            let is_possible = |head: &RawHead| head.is_clean() && head.as_received().len() <= self.limit;
+            let expected = self.expected.take().filter(is_possible);
+            if let Some(head) = expected.filter(|head| input.starts_with(head.as_received())) {
+                take(input, head.as_received().len());
+                return Some(self.begin(head, answers));
+            }
             let within_limit = input.get(..self.limit).unwrap_or(input);
             if let Some((head, size)) = read_clean(within_limit, self.kind) {
                 take(input, size);

@@ -1,6 +1,7 @@
 //! The head of a message: its start line and its field lines, in order and spelled as received.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -36,9 +37,13 @@ pub(super) struct FieldSpan {
 
 /// A head as it was on the wire, or as HTTP/2 or HTTP/3 carried it, put into the form of HTTP/1.
 ///
-/// There is no `Debug` on purpose: a head holds secrets.
+/// Clones share what they hold. There is no `Debug` on purpose: a head holds secrets.
 #[derive(Clone)]
-pub struct RawHead {
+pub struct RawHead(Arc<Parts>);
+
+/// What a head is made of.
+#[derive(Clone)]
+pub(super) struct Parts {
     pub(super) bytes: Bytes,
     pub(super) start_line: Span,
     pub(super) fields: Vec<FieldSpan>,
@@ -47,6 +52,10 @@ pub struct RawHead {
 }
 
 impl RawHead {
+    pub(super) fn of(parts: Parts) -> Self {
+        RawHead(Arc::new(parts))
+    }
+
     /// A head that did not come as lines but as a start line and a list of fields, as HTTP/2 delivers it.
     pub fn from_fields<'a>(start_line: &str, fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         let mut bytes = Vec::with_capacity(512);
@@ -65,12 +74,12 @@ impl RawHead {
             bytes.extend_from_slice(b"\r\n");
         }
         let size = bytes.len() as u64;
-        RawHead { bytes: bytes.into(), start_line, fields: spans, defects: Vec::new(), size }
+        Self::of(Parts { bytes: bytes.into(), start_line, fields: spans, defects: Vec::new(), size })
     }
 
     /// The start line without its line end; empty for trailers.
     pub fn start_line(&self) -> &[u8] {
-        self.start_line.of(&self.bytes)
+        self.0.start_line.of(&self.0.bytes)
     }
 
     /// The three parts of a request line (RFC 9112 3); what is not there is empty. A target that holds spaces is kept whole.
@@ -100,11 +109,11 @@ impl RawHead {
 
     /// The field lines, in order and with their duplicates.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> + Clone {
-        self.fields.iter().enumerate().map(|(index, span)| Field {
+        self.0.fields.iter().enumerate().map(|(index, span)| Field {
             index,
-            name: span.name.of(&self.bytes),
-            value: span.value.of(&self.bytes),
-            line: span.line.of(&self.bytes),
+            name: span.name.of(&self.0.bytes),
+            value: span.value.of(&self.0.bytes),
+            line: span.line.of(&self.0.bytes),
         })
     }
 
@@ -132,17 +141,18 @@ impl RawHead {
 
     /// The value of the field at `index` as a slice that shares the head's memory.
     pub fn shared_value(&self, index: usize) -> Bytes {
-        let Some(span) = self.fields.get(index) else { return Bytes::new() };
+        let Some(span) = self.0.fields.get(index) else { return Bytes::new() };
         let (start, end) = (span.value.start as usize, span.value.end as usize);
-        if start <= end && end <= self.bytes.len() { self.bytes.slice(start..end) } else { Bytes::new() }
+        if start <= end && end <= self.0.bytes.len() { self.0.bytes.slice(start..end) } else { Bytes::new() }
     }
 
     /// Takes the lines called `name` out of what is told of the head; the bytes as received stay.
     pub fn forget(&mut self, name: &str) {
         let gone: Vec<usize> = self.fields().filter(|field| field.is(name)).map(|field| field.index).collect();
         for index in gone.into_iter().rev() {
-            self.fields.remove(index);
-            self.defects.retain_mut(|defect| match &mut defect.field {
+            let parts = Arc::make_mut(&mut self.0);
+            parts.fields.remove(index);
+            parts.defects.retain_mut(|defect| match &mut defect.field {
                 Some(at) if *at == index => false,
                 Some(at) if *at > index => {
                     *at -= 1;
@@ -155,33 +165,49 @@ impl RawHead {
 
     /// What a strict parser would object to, in order of place.
     pub fn defects(&self) -> &[HeadDefect] {
-        &self.defects
+        &self.0.defects
     }
 
     /// The size on the wire in bytes, with the line ends. Larger than what is held when the head was cut.
     pub fn size(&self) -> u64 {
-        self.size
+        self.0.size
     }
 
     /// Whether the head was larger than the limit of the recording, so that later fields are not here.
     pub fn is_cut(&self) -> bool {
-        self.size > self.bytes.len() as u64
+        self.0.size > self.0.bytes.len() as u64
+    }
+
+    /// Whether it is here in whole, and there is nothing in it that a strict parser would object to.
+    pub fn is_clean(&self) -> bool {
+        !self.is_cut() && self.0.defects.is_empty()
     }
 
     /// The same head, known to lack some of its fields.
     pub fn incomplete(mut self) -> Self {
-        self.size = self.size.max(self.bytes.len() as u64 + 1);
+        let parts = Arc::make_mut(&mut self.0);
+        parts.size = parts.size.max(parts.bytes.len() as u64 + 1);
         self
+    }
+
+    /// The place of a field's parts in [`Self::as_received`].
+    pub(super) fn span(&self, index: usize) -> Option<FieldSpan> {
+        self.0.fields.get(index).copied()
+    }
+
+    /// Which head it is: clones have the same number, and as long as one of them is there, no other head has it.
+    pub fn number(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
     }
 
     /// How much memory the head takes, for bounds on queues.
     pub fn memory(&self) -> usize {
-        self.bytes.len() + self.fields.capacity() * size_of::<FieldSpan>()
+        self.0.bytes.len() + self.0.fields.capacity() * size_of::<FieldSpan>()
     }
 
     /// The bytes as they were received, up to the limit of the recording.
     pub(crate) fn as_received(&self) -> &[u8] {
-        &self.bytes
+        &self.0.bytes
     }
 }
 

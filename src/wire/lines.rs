@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 
-use super::head::{FieldSpan, HeadDefect, HeadDefectKind, RawHead, Span};
+use super::head::{FieldSpan, HeadDefect, HeadDefectKind, Parts, RawHead, Span};
 
 /// What kind of lines a head starts with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +51,7 @@ pub(super) fn read_clean(bytes: &[u8], kind: Kind) -> Option<(RawHead, usize)> {
         return None;
     }
     let bytes = Bytes::copy_from_slice(head);
-    Some((RawHead { bytes, start_line, fields: spans, defects: Vec::new(), size: size as u64 }, size))
+    Some((RawHead::of(Parts { bytes, start_line, fields: spans, defects: Vec::new(), size: size as u64 }), size))
 }
 
 fn spans(bytes: &[u8], headers: &[httparse::Header<'_>]) -> Vec<FieldSpan> {
@@ -102,7 +102,8 @@ pub(super) fn read_any(bytes: Bytes, kind: Kind, size: u64) -> RawHead {
         }
         at = line.next;
     }
-    RawHead { start_line: start_line.unwrap_or_default(), fields: reader.fields, defects: reader.defects, bytes, size }
+    let start_line = start_line.unwrap_or_default();
+    RawHead::of(Parts { start_line, fields: reader.fields, defects: reader.defects, bytes, size })
 }
 
 struct Line {

@@ -10,7 +10,7 @@ use authtap::hops::trace::{HopHeader, HopKey, Way};
 use authtap::sinks::recorded;
 use authtap::wire::framer::Answers;
 use authtap::wire::proxy_header::{self, Announced, Reading};
-use authtap::wire::{Framer, Step};
+use authtap::wire::{Framer, RawHead, Step};
 use bytes::Bytes;
 
 /// A name, and what is done with an input.
@@ -82,6 +82,19 @@ pub(crate) fn framer(input: &[u8]) {
     let size = usize::from(choice >> 3) + 2;
     let pieces: Vec<&[u8]> = stream.chunks(size).collect();
     assert_eq!(whole, steps(new(), &pieces, answers), "in pieces it is another stream");
+    let mut expecting = new();
+    expecting.expect(first_head(new(), stream, answers));
+    assert_eq!(whole, steps(expecting, &[stream], answers), "expected, it is another stream");
+}
+
+fn first_head(mut framer: Framer, mut stream: &[u8], answers: Answers) -> Option<RawHead> {
+    loop {
+        match framer.next(&mut stream, answers) {
+            Step::More => return None,
+            Step::Head(head) | Step::Interim(head) => return Some(head),
+            _ => {}
+        }
+    }
 }
 
 /// What was found, in words; bodies by their bytes, joined.
