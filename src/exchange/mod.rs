@@ -8,6 +8,7 @@ pub mod dates;
 mod endpoint;
 pub mod given;
 pub mod har;
+mod known_heads;
 pub mod location;
 mod looks;
 pub mod names;

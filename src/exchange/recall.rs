@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 /// How many are kept; when there are more, all go, and what is in use is back at once.
-const MOST: usize = 512;
+pub(super) const MOST: usize = 512;
 /// The bytes that they take together. Whoever makes something of them sees to it that it is not many times as large.
-const BYTES: usize = 512 * 1024;
-/// Nothing longer is kept, in bytes.
+pub(super) const BYTES: usize = 512 * 1024;
+/// Nothing larger is kept, in bytes.
 pub(super) const LONGEST: usize = 8 * 1024;
 /// Places in which it is noted that something came once. It is kept when it comes again, which dates and ids never do.
 const NOTES: usize = 1024;
@@ -42,19 +42,32 @@ impl<Made: Clone> Recall<Made> {
 
     /// Notes that this came, and keeps what is made of it if it did so before.
     pub(super) fn note(&mut self, line: &[u8], make: impl FnOnce() -> Option<Made>) {
-        if line.len() > LONGEST {
-            return;
-        }
+        self.note_sized(line, line.len(), make);
+    }
+
+    /// The same of something that stands for so many bytes.
+    pub(super) fn note_sized(&mut self, line: &[u8], size: usize, make: impl FnOnce() -> Option<Made>) {
         let hash = self.hash(line);
         let Some(came) = self.came.get_mut(hash as usize % NOTES) else { return };
-        if std::mem::replace(came, hash) != hash {
+        if std::mem::replace(came, hash) == hash {
+            self.keep_as(hash, line, size, make);
+        }
+    }
+
+    /// Keeps what is made of this at once, since it is known to come again.
+    pub(super) fn keep_sized(&mut self, line: &[u8], size: usize, make: impl FnOnce() -> Option<Made>) {
+        self.keep_as(self.hash(line), line, size, make);
+    }
+
+    fn keep_as(&mut self, hash: u64, line: &[u8], size: usize, make: impl FnOnce() -> Option<Made>) {
+        if size > LONGEST {
             return;
         }
-        if self.kept.len() >= MOST || self.bytes + line.len() > BYTES {
+        if self.kept.len() >= MOST || self.bytes + size > BYTES {
             self.forget();
         }
         if let Some(made) = make() {
-            self.bytes += line.len();
+            self.bytes += size;
             self.kept.insert(hash, (line.into(), made));
         }
     }
@@ -99,6 +112,11 @@ mod tests {
             recall.note(line.as_bytes(), || Some(number));
             recall.note(line.as_bytes(), || Some(number));
             assert!(recall.kept.values().map(|(line, _)| line.len()).sum::<usize>() <= BYTES);
+        }
+        recall.forget();
+        for number in 0..MOST {
+            recall.keep_sized(number.to_string().as_bytes(), LONGEST, || Some(number));
+            assert!(recall.kept.len() * LONGEST <= BYTES);
         }
         let long = vec![b'x'; LONGEST + 1];
         recall.note(&long, || Some(0));

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::known_heads::KnownHeads;
 use super::recall::Recall;
 use super::redact::Redactor;
 use crate::auth::{Challenge, Credentials, Defect, Fingerprint, parse_challenges, parse_credentials};
@@ -16,6 +17,7 @@ type ReadChallenges = (Arc<[Challenge]>, Arc<[Defect]>);
 /// What was made, for each kind of thing that it was made of.
 #[derive(Default)]
 pub(super) struct Recalled {
+    pub(super) heads: KnownHeads,
     credentials: Recall<(Arc<Credentials>, Fingerprint)>,
     challenges: Recall<ReadChallenges>,
     requests: Recall<Arc<Line>>,
@@ -66,10 +68,10 @@ pub struct Kept {
 /// The parameters of a challenge field of which what was read is kept: more would take many times the room of the line.
 const MOST_PARAMS: usize = 64;
 
-/// What is made of `bytes` in JSON, where it is not many times as large.
-fn json_of(made: &impl Serialize, bytes: &[u8]) -> Option<Box<RawValue>> {
+/// What is made of so many bytes in JSON, where it is not many times as large.
+fn json_of(made: &impl Serialize, size: usize) -> Option<Box<RawValue>> {
     let json = serde_json::to_string(made).ok()?;
-    RawValue::from_string(json).ok().filter(|json| json.get().len() <= 4 * bytes.len() + 512)
+    RawValue::from_string(json).ok().filter(|json| json.get().len() <= 4 * size + 512)
 }
 
 impl Redactor {
@@ -108,7 +110,7 @@ impl Redactor {
     pub(super) fn note(&self, line: &[u8], is_response: bool, shown: &(String, String)) {
         let mut recalled = self.recalled.borrow_mut();
         let lines = if is_response { &mut recalled.responses } else { &mut recalled.requests };
-        lines.note(line, || Some(Arc::new(Line { value: shown.1.clone(), json: json_of(shown, line)? })));
+        lines.note(line, || Some(Arc::new(Line { value: shown.1.clone(), json: json_of(shown, line.len())? })));
     }
 
     /// A part of a record that came before. `key` is all that it depends on.
@@ -116,19 +118,25 @@ impl Redactor {
         self.recalled.borrow_mut().parts.of(of).0.get(key)
     }
 
-    /// Notes a part of a record.
-    pub(super) fn note_part(&self, of: PartOf, key: &[u8], made: &impl Serialize) {
+    /// Notes a part of a record that was made of its key and so many bytes beside.
+    pub(super) fn note_part(&self, of: PartOf, key: &[u8], size: usize, made: &impl Serialize) {
         let mut recalled = self.recalled.borrow_mut();
         let (parts, count) = recalled.parts.of(of);
-        parts.note(key, || {
+        let make = || {
             *count += 1;
-            Some(Arc::new(Kept { number: *count, json: json_of(made, key)? }))
-        });
+            Some(Arc::new(Kept { number: *count, json: json_of(made, key.len() + size)? }))
+        };
+        match of {
+            // Its head came before, and nearly always that is all of it.
+            PartOf::Request => parts.keep_sized(key, key.len() + size, make),
+            PartOf::Client | PartOf::Upstream | PartOf::Response => parts.note_sized(key, key.len() + size, make),
+        }
     }
 
     /// Forgets what came before: credentials are among it.
     pub fn forget(&self) {
         let mut recalled = self.recalled.borrow_mut();
+        recalled.heads.forget();
         recalled.credentials.forget();
         recalled.challenges.forget();
         recalled.requests.forget();

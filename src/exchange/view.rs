@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::dates::parse_http_date;
 use super::given::Given;
+use super::known_heads::KnownHead;
 use super::places::Places;
 use super::redact::{Redactor, kind_of_secret};
 use super::{Exchange, Response, Version, names};
@@ -21,8 +22,10 @@ use crate::wire::{Field, RawHead};
 pub struct View<'a> {
     exchange: &'a Exchange,
     redactor: &'a Redactor,
-    offered: Vec<Offered>,
-    challenged: Vec<Challenged>,
+    known_request: Option<Arc<KnownHead>>,
+    known_response: Option<Arc<KnownHead>>,
+    offered: Arc<[Offered]>,
+    challenged: Arc<[Challenged]>,
     /// The start of the answer's body, where it was kept.
     text: Option<String>,
     line: RequestLine<'a>,
@@ -105,12 +108,22 @@ impl<'a> View<'a> {
     /// Reads an exchange. `redactor` has the key for fingerprints and decides what is shown.
     pub fn new(exchange: &'a Exchange, redactor: &'a Redactor) -> Self {
         let response = exchange.response.seen().filter(|response| !response.by_tap);
-        let line = exchange.request.head.request_line();
+        let request = &exchange.request;
+        let line = request.head.request_line();
+        let known_request = redactor.known(&request.head);
+        let known_response = response.and_then(|response| redactor.known(&response.head));
+        // What a body or trailers offer does not follow from the head.
+        let of_head = known_request.as_ref().filter(|_| request.body.start.is_none() && request.trailers.is_none());
+        let read_offered = || offered(exchange, redactor).into();
+        let read_challenged =
+            || response.map(|response| challenged(&response.head, redactor)).unwrap_or_default().into();
         View {
             exchange,
             redactor,
-            offered: offered(exchange, redactor),
-            challenged: response.map(|response| challenged(&response.head, redactor)).unwrap_or_default(),
+            offered: of_head.map_or_else(read_offered, |known| known.offered(read_offered)),
+            challenged: known_response.as_ref().map_or_else(read_challenged, |known| known.challenged(read_challenged)),
+            known_request,
+            known_response,
             text: response.and_then(|response| response.body.text(&response.head)),
             line,
             path: path_of(line.target),
@@ -156,6 +169,16 @@ impl<'a> View<'a> {
         let check = || given.check_signature(offered.credentials.secret.expose(), jwt);
         let (fingerprint, checked) = self.once.signature.get_or_init(|| (offered.fingerprint, check()));
         if *fingerprint == offered.fingerprint { checked.clone() } else { check() }
+    }
+
+    /// What is known of the request's head from earlier ones.
+    pub(super) fn known_request(&self) -> Option<&KnownHead> {
+        self.known_request.as_deref()
+    }
+
+    /// What is known of the response's head from earlier ones.
+    pub(super) fn known_response(&self) -> Option<&KnownHead> {
+        self.known_response.as_deref()
     }
 
     /// The exchange itself.

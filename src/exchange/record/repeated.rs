@@ -1,19 +1,19 @@
 //! Parts of records that come again and again. The ends of a connection are the same for all that passes over it, and who asks
 //! many times in a second sends the same head each time and mostly gets the same one back.
 //!
-//! What is kept is found by all that it was made of, byte by byte. Where that is more than a head and the start of a body,
-//! nothing is kept.
+//! What is kept is found by all that it was made of: of a head by its number, of all the rest byte by byte. Where that is more
+//! than a head and the start of a body, nothing is kept.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::exchange::known_heads::KnownHead;
 use crate::exchange::recall::LONGEST;
 use crate::exchange::recalled::{Kept, PartOf};
 use crate::exchange::redact::Redactor;
 use crate::exchange::{ClientSide, Endpoint, Request, Response, Tls, UpstreamSide};
-use crate::wire::RawHead;
 
 /// A part of a record.
 pub enum Part<T> {
@@ -25,13 +25,20 @@ pub enum Part<T> {
 
 impl<T: Serialize> Part<T> {
     /// What was kept of the part that all of `key` went into, or else what `make` makes. Nothing is kept without a key.
-    pub(super) fn new(redactor: &Redactor, of: PartOf, key: Option<Vec<u8>>, make: impl FnOnce() -> T) -> Self {
+    /// `size` is how many bytes it is made of beside the key.
+    pub(super) fn new(
+        redactor: &Redactor,
+        of: PartOf,
+        key: Option<Vec<u8>>,
+        size: usize,
+        make: impl FnOnce() -> T,
+    ) -> Self {
         let Some(key) = key else { return Part::Made(make()) };
         if let Some(kept) = redactor.recall_part(of, &key) {
             return Part::Kept(kept);
         }
         let made = make();
-        redactor.note_part(of, &key, &made);
+        redactor.note_part(of, &key, size, &made);
         Part::Made(made)
     }
 
@@ -106,57 +113,35 @@ fn put_text(key: &mut Vec<u8>, text: Option<&str>) {
 }
 
 /// All that goes into what a record says of a request; `None` where that is more than is worth comparing.
-pub(super) fn key_of_request(request: &Request) -> Option<Vec<u8>> {
+pub(super) fn key_of_request(head: &KnownHead, request: &Request) -> Option<Vec<u8>> {
     let is_simple = request.trailers.is_none() && request.body.start.is_none();
-    let mut key = is_simple.then(|| Vec::with_capacity(128 + request.head.as_received().len()))?;
+    let mut key = is_simple.then(|| Vec::with_capacity(64))?;
+    key.extend_from_slice(&head.number.to_ne_bytes());
     key.push(request.version as u8);
     key.extend_from_slice(&request.body.size.to_ne_bytes());
     put_text(&mut key, request.authority.as_deref());
-    put_head(&mut key, &request.head)?;
     Some(key)
 }
 
 /// All that goes into what a record says of the answer to a request that was kept under that number: what the server sends
 /// back of the request's secrets is masked. `None` where that is more than is worth comparing.
-pub(super) fn key_of_response(request: u64, response: &Response) -> Option<Vec<u8>> {
+pub(super) fn key_of_response(request: u64, head: &KnownHead, response: &Response) -> Option<Vec<u8>> {
     let start = response.body.start.as_deref();
     let is_simple = response.trailers.is_none()
         && response.interim_count == 0
         && !response.by_tap
         && !response.body.is_unpacked
         && start.is_none_or(|start| start.len() <= LONGEST);
-    let mut key = is_simple.then(|| Vec::with_capacity(128 + response.head.as_received().len()))?;
+    let mut key = is_simple.then(|| Vec::with_capacity(64 + start.map_or(0, <[u8]>::len)))?;
+    key.extend_from_slice(&head.number.to_ne_bytes());
     key.push(response.version as u8);
-    key.extend_from_slice(&response.status.to_ne_bytes());
     key.extend_from_slice(&request.to_ne_bytes());
     key.extend_from_slice(&response.body.size.to_ne_bytes());
-    put_head(&mut key, &response.head)?;
     if let Some(start) = start {
         key.push(1);
         key.extend_from_slice(start);
     }
     Some(key)
-}
-
-/// Everything that is told of a head: its start line, and the names and values of its lines, each with its length. Lines that
-/// are not told of, such as the hop header, are left out. Where there is more, such as a defect and its place, there is no key.
-fn put_head(key: &mut Vec<u8>, head: &RawHead) -> Option<()> {
-    let is_plain = head.as_received().len() <= LONGEST && !head.is_cut() && head.defects().is_empty();
-    if !is_plain {
-        return None;
-    }
-    let mut put = |text: &[u8]| {
-        key.extend_from_slice(&text.len().to_ne_bytes());
-        key.extend_from_slice(text);
-    };
-    put(head.start_line());
-    for field in head.fields() {
-        put(field.name);
-        put(field.value);
-    }
-    // No name is so long: what follows is none.
-    key.extend_from_slice(&usize::MAX.to_ne_bytes());
-    Some(())
 }
 
 #[cfg(test)]

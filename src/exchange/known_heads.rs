@@ -1,0 +1,177 @@
+//! Heads that come again, each known by a number: what follows from a head alone is found out once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use super::recall::{BYTES, LONGEST, MOST, Recall};
+use super::redact::Redactor;
+use super::view::{Challenged, Offered};
+use crate::wire::RawHead;
+
+/// More credentials or fields with challenges than this are read each time: what is kept of a head must not be many times as
+/// large as the head.
+const MOST_READ: usize = 8;
+
+/// A head that came before.
+pub(super) struct KnownHead {
+    /// No other head ever has the same one.
+    pub(super) number: u64,
+    offered: OnceLock<Arc<[Offered]>>,
+    challenged: OnceLock<Arc<[Challenged]>>,
+}
+
+impl KnownHead {
+    /// What it offers, as it was read before or as `read` reads it.
+    pub(super) fn offered(&self, read: impl FnOnce() -> Arc<[Offered]>) -> Arc<[Offered]> {
+        once(&self.offered, read)
+    }
+
+    /// What it asks for, as it was read before or as `read` reads it.
+    pub(super) fn challenged(&self, read: impl FnOnce() -> Arc<[Challenged]>) -> Arc<[Challenged]> {
+        once(&self.challenged, read)
+    }
+}
+
+fn once<T>(kept: &OnceLock<Arc<[T]>>, read: impl FnOnce() -> Arc<[T]>) -> Arc<[T]> {
+    if let Some(known) = kept.get() {
+        return known.clone();
+    }
+    let found = read();
+    if found.len() <= MOST_READ {
+        kept.get_or_init(|| found.clone());
+    }
+    found
+}
+
+/// All that are known.
+#[derive(Default)]
+pub(super) struct KnownHeads {
+    /// By the number of the very head in memory, which is that of no other one as long as it is held here.
+    held: HashMap<usize, (RawHead, Arc<KnownHead>), foldhash::fast::RandomState>,
+    /// How many bytes are held so.
+    bytes: usize,
+    /// By all that is told of it.
+    told: Recall<Arc<KnownHead>>,
+    count: u64,
+}
+
+impl KnownHeads {
+    pub(super) fn forget(&mut self) {
+        self.let_go();
+        self.told.forget();
+    }
+
+    fn let_go(&mut self) {
+        self.held = HashMap::default();
+        self.bytes = 0;
+    }
+
+    fn find(&mut self, head: &RawHead) -> Option<Arc<KnownHead>> {
+        if let Some((_, known)) = self.held.get(&head.number()) {
+            return Some(known.clone());
+        }
+        let told = told_of(head)?;
+        let known = self.told.get(&told).or_else(|| {
+            let mut fresh = None;
+            self.told.note(&told, || {
+                self.count += 1;
+                let head = KnownHead { number: self.count, offered: OnceLock::new(), challenged: OnceLock::new() };
+                fresh = Some(Arc::new(head));
+                fresh.clone()
+            });
+            fresh
+        })?;
+        if self.held.len() >= MOST || self.bytes + head.memory() > BYTES {
+            self.let_go();
+        }
+        self.bytes += head.memory();
+        self.held.insert(head.number(), (head.clone(), known.clone()));
+        Some(known)
+    }
+}
+
+impl Redactor {
+    /// What is known of a head, if the same came before. Lines that are not told of, such as the hop header, make no difference.
+    pub(super) fn known(&self, head: &RawHead) -> Option<Arc<KnownHead>> {
+        self.recalled.borrow_mut().heads.find(head)
+    }
+}
+
+/// Everything that is told of a head: its start line, and the names and values of its lines, each with its length. Where there
+/// is more, such as a defect and its place, or too much, there is nothing.
+fn told_of(head: &RawHead) -> Option<Vec<u8>> {
+    if !head.is_clean() || head.as_received().len() > LONGEST {
+        return None;
+    }
+    let mut told = Vec::with_capacity(128 + head.as_received().len());
+    let mut put = |text: &[u8]| {
+        told.extend_from_slice(&text.len().to_ne_bytes());
+        told.extend_from_slice(text);
+    };
+    put(head.start_line());
+    for field in head.fields() {
+        put(field.name);
+        put(field.value);
+    }
+    Some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::FingerprintKey;
+
+    fn head(target: &str, fields: &[(&str, &str)]) -> RawHead {
+        let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        RawHead::from_fields(&format!("GET {target} HTTP/1.1"), fields)
+    }
+
+    fn redactor() -> Redactor {
+        Redactor::new(FingerprintKey::from_bytes(b"known heads"), [])
+    }
+
+    #[test]
+    fn a_head_is_known_by_what_is_told_of_it_whichever_it_is() {
+        let redactor = redactor();
+        let number = |head: &RawHead| redactor.known(head).map(|known| known.number);
+        let (one, same) = (head("/a", &[("Host", "x")]), head("/a", &[("Host", "x")]));
+        assert_eq!(number(&one), None);
+        let known = number(&one);
+        assert!(known.is_some());
+        assert_eq!((number(&one), number(&same), number(&same)), (known, known, known));
+        let mut told_less = head("/a", &[("Host", "x"), ("Authtap-Hop", "1")]);
+        told_less.forget("authtap-hop");
+        assert_eq!(number(&told_less), known);
+        for other in
+            [head("/b", &[("Host", "x")]), head("/a", &[("host", "x")]), head("/a", &[("Host", "x"), ("", "")])]
+        {
+            number(&other);
+            assert!(number(&other).is_some_and(|number| Some(number) != known));
+        }
+        redactor.forget();
+        assert_eq!(number(&one), None);
+    }
+
+    #[test]
+    fn what_is_held_has_a_bound() {
+        let mut heads = KnownHeads::default();
+        for number in 0..3 * MOST {
+            let head = head(&format!("/{number:0>4000}"), &[]);
+            (0..2).for_each(|_| drop(heads.find(&head)));
+            assert!(heads.held.len() <= MOST);
+            assert!(heads.held.values().map(|(head, _)| head.memory()).sum::<usize>() <= BYTES);
+        }
+        let cut = head("/", &[]).incomplete();
+        assert!((0..3).all(|_| heads.find(&cut).is_none()));
+    }
+
+    #[test]
+    fn what_is_read_is_kept_where_it_is_little() {
+        let known = KnownHead { number: 1, offered: OnceLock::new(), challenged: OnceLock::new() };
+        let challenged = |count: usize| {
+            let one = |field| Challenged { by_proxy: false, field, challenges: [].into(), defects: [].into() };
+            known.challenged(|| (0..count).map(one).collect()).len()
+        };
+        assert_eq!([MOST_READ + 1, 2, 1].map(challenged), [MOST_READ + 1, 2, 2]);
+    }
+}
