@@ -3,6 +3,7 @@
 //! Whoever puts an exchange in never waits: when the queue is full, by count or by bytes, the exchange is dropped and
 //! counted. A debugging tool may lose a record, but must say so.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -41,6 +42,8 @@ pub struct Arrival {
 pub struct Inlet {
     receiver: Receiver<Passed>,
     shared: Arc<Shared>,
+    /// Bytes that were taken out, and of which the other end does not know yet.
+    taken: Cell<usize>,
 }
 
 /// What was lost, to be asked for at any time.
@@ -48,41 +51,49 @@ pub struct Inlet {
 pub struct Losses(Arc<Shared>);
 
 struct Shared {
-    bytes: AtomicUsize,
+    bytes: Apart<AtomicUsize>,
     most_bytes: usize,
     dropped: AtomicU64,
     /// Arrivals for which there was no room.
     unsaid: AtomicU64,
     /// How often the inlet was asked.
-    asked: AtomicU64,
+    asked: Apart<AtomicU64>,
 }
+
+/// Something that shares no line of a processor's cache: one end writes it at every turn, and the other one does not read it.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// Part of the bytes of a queue that may be taken out before the other end is told, so that the two meet seldom.
+const UNTOLD: usize = 64;
 
 /// A queue of at most `exchanges` exchanges that together take at most `bytes` bytes.
 pub fn bounded(exchanges: usize, bytes: usize) -> (Outlet, Inlet, Losses) {
     let (sender, receiver) = sync_channel(exchanges);
     let shared = Arc::new(Shared {
-        bytes: AtomicUsize::new(0),
+        bytes: Apart(AtomicUsize::new(0)),
         most_bytes: bytes,
         dropped: AtomicU64::new(0),
         unsaid: AtomicU64::new(0),
-        asked: AtomicU64::new(0),
+        asked: Apart(AtomicU64::new(0)),
     });
     let outlet = Outlet { sender, shared: shared.clone() };
-    (outlet, Inlet { receiver, shared: shared.clone() }, Losses(shared))
+    let inlet = Inlet { receiver, shared: shared.clone(), taken: Cell::new(0) };
+    (outlet, inlet, Losses(shared))
 }
 
 impl Outlet {
     /// Puts an exchange in, or counts it as dropped. Never waits.
     pub fn put(&self, exchange: Box<Exchange>) {
         let size = exchange.memory();
-        let before = self.shared.bytes.fetch_add(size, Ordering::Relaxed);
+        let before = self.shared.bytes.0.fetch_add(size, Ordering::Relaxed);
         if before + size <= self.shared.most_bytes {
             match self.sender.try_send(Passed::Exchange(exchange)) {
                 Ok(()) => return,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
         }
-        self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.bytes.0.fetch_sub(size, Ordering::Relaxed);
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -109,16 +120,20 @@ pub enum Next {
 impl Inlet {
     /// The next exchange, if there is one already.
     pub fn try_next(&self) -> Next {
-        self.shared.asked.fetch_add(1, Ordering::Relaxed);
+        self.shared.asked.0.fetch_add(1, Ordering::Relaxed);
         match self.receiver.try_recv() {
             Ok(passed) => self.take(passed),
-            Err(TryRecvError::Empty) => Next::Nothing,
+            Err(TryRecvError::Empty) => {
+                self.tell();
+                Next::Nothing
+            }
             Err(TryRecvError::Disconnected) => Next::Closed,
         }
     }
 
     /// The next exchange, for which it waits at most `patience`.
     pub fn next(&self, patience: Duration) -> Next {
+        self.tell();
         match self.receiver.recv_timeout(patience) {
             Ok(passed) => self.take(passed),
             Err(RecvTimeoutError::Timeout) => Next::Nothing,
@@ -131,8 +146,16 @@ impl Inlet {
             Passed::Exchange(exchange) => exchange,
             Passed::Arrival(arrival) => return Next::Arrival(arrival),
         };
-        self.shared.bytes.fetch_sub(exchange.memory(), Ordering::Relaxed);
+        self.taken.set(self.taken.get() + exchange.memory());
+        if self.taken.get() >= self.shared.most_bytes / UNTOLD {
+            self.tell();
+        }
         Next::Exchange(exchange)
+    }
+
+    /// Tells the other end of the room that there is.
+    fn tell(&self) {
+        self.shared.bytes.0.fetch_sub(self.taken.take(), Ordering::Relaxed);
     }
 }
 
@@ -144,7 +167,7 @@ impl Losses {
 
     /// A number that grows as long as whoever takes exchanges out comes back for more.
     pub fn heartbeat(&self) -> u64 {
-        self.0.asked.load(Ordering::Relaxed)
+        self.0.asked.0.load(Ordering::Relaxed)
     }
 
     /// How often something was lost so far, exchanges and news of arrivals: when this grows, what is not here may have been.

@@ -424,7 +424,12 @@ pub struct FindingRecord<'a> {
 impl Record<'_> {
     /// The record as one line of JSON, with its line end.
     pub fn to_line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(2048);
+        self.to_line_in(Vec::with_capacity(2048))
+    }
+
+    /// The same in the room of a line that is done with.
+    pub fn to_line_in(&self, mut line: Vec<u8>) -> Vec<u8> {
+        line.clear();
         // Writing to memory can't fail, and no map of a record has keys that are not strings.
         if serde_json::to_writer(&mut line, self).is_err() {
             line.clear();

@@ -300,7 +300,7 @@ impl Requests {
         recording.with(|recording| {
             recording.edited(Hop::taken_off_answer());
             let values = values.iter().map(HeaderValue::as_bytes);
-            if let Some(value) = hop.judge_answer(recording.path().id, values) {
+            if let Some(value) = recording.path().and_then(|path| hop.judge_answer(path.id, values)) {
                 recording.told_from_behind(value);
             }
         });
@@ -311,8 +311,8 @@ impl Requests {
         let Some(hop) = &self.tap.hop else { return };
         let mut value = None;
         recording.with(|recording| {
-            let request = recording.request();
-            value = request.and_then(|request| hop.account(recording.path(), recording.id(), request, head));
+            let request = recording.request().zip(recording.path());
+            value = request.and_then(|(request, path)| hop.account(path, recording.id(), request, head));
             if let Some(value) = &value {
                 recording.edited(Hop::put_in_answer(value.len()));
             }

@@ -451,9 +451,12 @@ impl Observer {
         };
         let mut editor = HeadEditor::of(&head);
         let heard = hop.hears_answers() && editor.remove(hop.name()) > 0;
-        let believed = heard.then(|| hop.judge_answer(exchange.path().id, head.values(hop.name()))).flatten();
-        let account =
-            exchange.request().and_then(|request| hop.account(exchange.path(), exchange.id(), request, &head));
+        let path = exchange.path().filter(|_| heard);
+        let believed = path.and_then(|path| hop.judge_answer(path.id, head.values(hop.name())));
+        let account = exchange
+            .request()
+            .zip(exchange.path())
+            .and_then(|(request, path)| hop.account(path, exchange.id(), request, &head));
         let told = account.filter(|value| editor.append(hop.name(), value).is_ok());
         let bytes = editor.finish();
         if heard {

@@ -44,26 +44,18 @@ impl Connection {
 
 /// One exchange in the making. Dropped before it is finished, it is sent off as it stands.
 pub(super) struct Recording {
-    id: Ulid,
-    path: OnPath,
+    /// What is known so far; it is gone when it was sent off.
+    exchange: Option<Box<Exchange>>,
     connection: Arc<Connection>,
-    upstream: UpstreamSide,
-    started: Instant,
-    time: Timestamp,
-    timing: Timing,
-    request: Option<Request>,
+    id: Ulid,
+    started: Began,
     request_body: BodyRecorder,
-    response: Option<Response>,
     response_cut_off: bool,
     response_body: BodyRecorder,
     interim: Vec<u16>,
     interim_count: u32,
-    edits: Vec<Edit>,
-    lost: Option<Unfollowed>,
     request_done: bool,
     response_done: bool,
-    /// What the exchange ends with if nothing else is said.
-    fallback: Outcome,
 }
 
 impl Recording {
@@ -72,26 +64,39 @@ impl Recording {
         let mut request_body = BodyRecorder::keeping(keep);
         request_body.hasher = payload::named(&request.head).map(|_| payload::Hasher::default());
         let id = Ulid::from_parts(started.time.as_millisecond().unsigned_abs(), random());
-        Recording {
+        let exchange = Box::new(Exchange {
             id,
-            path: OnPath::first(id),
-            connection,
-            upstream,
-            started: started.instant,
             time: started.time,
+            tap: connection.tap.clone(),
+            path: OnPath::first(id),
+            client: connection.client.clone(),
+            upstream,
+            request,
+            response: Capture::NotReached,
+            edits: Vec::new(),
             timing: Timing::default(),
-            request: Some(request),
+            // What it ends with if nothing else is said.
+            outcome: Outcome::Stopped,
+            lost: None,
+        });
+        Recording {
+            exchange: Some(exchange),
+            connection,
+            id,
+            started,
             request_body,
-            response: None,
             response_cut_off: false,
             response_body: BodyRecorder::keeping(0),
             interim: Vec::new(),
             interim_count: 0,
-            edits: Vec::new(),
-            lost: None,
             request_done: false,
             response_done: false,
-            fallback: Outcome::Stopped,
+        }
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Exchange)) {
+        if let Some(exchange) = &mut self.exchange {
+            note(exchange);
         }
     }
 
@@ -99,44 +104,44 @@ impl Recording {
         self.id
     }
 
-    pub(super) fn path(&self) -> &OnPath {
-        &self.path
+    pub(super) fn path(&self) -> Option<&OnPath> {
+        self.exchange.as_ref().map(|exchange| &exchange.path)
     }
 
     pub(super) fn began_at(&self) -> Timestamp {
-        self.time
+        self.started.time
     }
 
     /// Which request it is at the other taps.
     pub(super) fn set_path(&mut self, path: OnPath) {
-        self.path = path;
+        self.note(|exchange| exchange.path = path);
     }
 
     /// The tap tells the next one of it.
     pub(super) fn announced(&mut self) {
-        self.path.is_announced = true;
+        self.note(|exchange| exchange.path.is_announced = true);
     }
 
     /// What the tap behind told in its answer.
     pub(super) fn told_from_behind(&mut self, value: bytes::Bytes) {
-        self.path.behind = Some(value);
+        self.note(|exchange| exchange.path.behind = Some(value));
     }
 
     pub(super) fn set_upstream(&mut self, upstream: UpstreamSide) {
-        self.upstream = upstream;
+        self.note(|exchange| exchange.upstream = upstream);
     }
 
     /// Whether its upstream connection had served before.
     pub(super) fn is_upstream_reused(&self) -> bool {
-        self.upstream.reused
+        self.exchange.as_ref().is_some_and(|exchange| exchange.upstream.reused)
     }
 
     pub(super) fn connected_in(&mut self, time: std::time::Duration) {
-        self.timing.connect = Some(time);
+        self.note(|exchange| exchange.timing.connect = Some(time));
     }
 
     pub(super) fn edited(&mut self, edit: Edit) {
-        self.edits.push(edit);
+        self.note(|exchange| exchange.edits.push(edit));
     }
 
     pub(super) fn request_body(&mut self, piece: &[u8]) {
@@ -149,9 +154,7 @@ impl Recording {
     }
 
     pub(super) fn request_trailers(&mut self, trailers: RawHead) {
-        if let Some(request) = &mut self.request {
-            request.trailers = Some(trailers);
-        }
+        self.note(|exchange| exchange.request.trailers = Some(trailers));
     }
 
     pub(super) fn request_done(&mut self) {
@@ -160,14 +163,15 @@ impl Recording {
 
     /// The first byte of an answer came.
     pub(super) fn answered(&mut self) {
-        if self.timing.first_byte.is_none() {
-            self.timing.first_byte = Some(self.started.elapsed());
-        }
+        let started = self.started.instant;
+        self.note(|exchange| {
+            exchange.timing.first_byte.get_or_insert_with(|| started.elapsed());
+        });
     }
 
     /// Whether anything of an answer has come.
     pub(super) fn is_answered(&self) -> bool {
-        self.timing.first_byte.is_some()
+        self.exchange.as_ref().is_some_and(|exchange| exchange.timing.first_byte.is_some())
     }
 
     pub(super) fn interim(&mut self, head: &RawHead) {
@@ -190,19 +194,27 @@ impl Recording {
 
     fn put_response(&mut self, head: RawHead, version: Version, by_tap: bool) {
         let status = head.status().unwrap_or_default();
-        let request = self.request.as_ref().filter(|_| !by_tap);
-        let keep = request.map_or(0, |request| kept_of_answer(&request.head, &head, status));
+        let request = self.request_head().filter(|_| !by_tap);
+        let keep = request.map_or(0, |request| kept_of_answer(request, &head, status));
         self.response_body = BodyRecorder::keeping(keep);
-        self.response = Some(Response {
-            status,
-            version,
-            head,
-            interim: std::mem::take(&mut self.interim),
-            interim_count: self.interim_count,
-            body: Body::default(),
-            trailers: None,
-            by_tap,
+        let interim = std::mem::take(&mut self.interim);
+        let interim_count = self.interim_count;
+        self.note(|exchange| {
+            exchange.response = Capture::Seen(Response {
+                status,
+                version,
+                head,
+                interim,
+                interim_count,
+                body: Body::default(),
+                trailers: None,
+                by_tap,
+            });
         });
+    }
+
+    fn seen(&self) -> Option<&Response> {
+        self.exchange.as_ref().and_then(|exchange| exchange.response.seen())
     }
 
     pub(super) fn response_body(&mut self, piece: &[u8]) {
@@ -210,9 +222,11 @@ impl Recording {
     }
 
     pub(super) fn response_trailers(&mut self, trailers: RawHead) {
-        if let Some(response) = &mut self.response {
-            response.trailers = Some(trailers);
-        }
+        self.note(|exchange| {
+            if let Capture::Seen(response) = &mut exchange.response {
+                response.trailers = Some(trailers);
+            }
+        });
     }
 
     pub(super) fn response_done(&mut self) {
@@ -225,11 +239,13 @@ impl Recording {
     }
 
     pub(super) fn lost(&mut self, direction: Direction, why: Lost) {
-        self.lost.get_or_insert(Unfollowed { direction, why });
+        self.note(|exchange| {
+            exchange.lost.get_or_insert(Unfollowed { direction, why });
+        });
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.is_some()
+        self.exchange.as_ref().is_some_and(|exchange| exchange.lost.is_some())
     }
 
     pub(super) fn is_response_done(&self) -> bool {
@@ -241,72 +257,54 @@ impl Recording {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        (self.request_done || self.lost.is_some()) && self.response_done
+        self.response_done && (self.request_done || self.is_lost())
     }
 
     pub(super) fn has_response(&self) -> bool {
-        self.response.is_some()
+        self.seen().is_some()
     }
 
     fn is_answered_by_tap(&self) -> bool {
-        self.response.as_ref().is_some_and(|response| response.by_tap)
+        self.seen().is_some_and(|response| response.by_tap)
     }
 
     pub(super) fn request(&self) -> Option<&Request> {
-        self.request.as_ref()
+        self.exchange.as_ref().map(|exchange| &exchange.request)
     }
 
     pub(super) fn request_head(&self) -> Option<&RawHead> {
-        self.request.as_ref().map(|request| &request.head)
+        self.request().map(|request| &request.head)
     }
 
     /// Takes a field out of what is told of the request: it was written by another tap.
     pub(super) fn forget_in_request(&mut self, name: &str) {
-        if let Some(request) = &mut self.request {
-            request.head.forget(name);
-        }
+        self.note(|exchange| exchange.request.head.forget(name));
     }
 
     /// Says how the exchange ends if it is dropped.
     pub(super) fn otherwise(&mut self, outcome: Outcome) {
-        self.fallback = outcome;
+        self.note(|exchange| exchange.outcome = outcome);
     }
 
     pub(super) fn finish(mut self, outcome: Outcome) {
-        self.fallback = outcome;
+        self.otherwise(outcome);
     }
 
     fn send(&mut self) {
-        let Some(mut request) = self.request.take() else { return };
+        let Some(mut exchange) = self.exchange.take() else { return };
         // Of a body that broke off, or that went on where nobody could follow it, the hash is that of something else.
-        if !self.request_done || self.lost.is_some() {
+        if !self.request_done || exchange.lost.is_some() {
             self.request_body.hasher = None;
         }
-        request.body = self.request_body.take();
-        let response = match self.response.take() {
-            Some(mut response) => {
-                response.body = self.response_body.take();
-                Capture::Seen(response)
-            }
-            None if self.lost.is_some() => Capture::Unreadable,
-            None if self.response_cut_off => Capture::CutOff,
-            None => Capture::NotReached,
-        };
-        self.timing.total = self.started.elapsed();
-        self.connection.outlet.put(Box::new(Exchange {
-            id: self.id,
-            time: self.time,
-            tap: self.connection.tap.clone(),
-            path: self.path.clone(),
-            client: self.connection.client.clone(),
-            upstream: self.upstream.clone(),
-            request,
-            response,
-            edits: std::mem::take(&mut self.edits),
-            timing: self.timing,
-            outcome: std::mem::replace(&mut self.fallback, Outcome::Complete),
-            lost: self.lost,
-        }));
+        exchange.request.body = self.request_body.take();
+        match &mut exchange.response {
+            Capture::Seen(response) => response.body = self.response_body.take(),
+            none if exchange.lost.is_some() => *none = Capture::Unreadable,
+            none if self.response_cut_off => *none = Capture::CutOff,
+            _ => {}
+        }
+        exchange.timing.total = self.started.instant.elapsed();
+        self.connection.outlet.put(exchange);
     }
 }
 

@@ -37,6 +37,9 @@ use shown::{Fine, Shown};
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
 
+/// The room of a record that is kept for the next one, in bytes.
+const LINE_KEPT: usize = 64 * 1024;
+
 /// What stdout gets.
 pub enum Log {
     /// Text for people.
@@ -60,6 +63,8 @@ pub struct Sinks {
     summary: Summary,
     count: u64,
     worst: Option<Severity>,
+    /// The last record, for its room.
+    line: Vec<u8>,
 }
 
 /// What was lost before it came to the sinks, or was not believed.
@@ -106,6 +111,7 @@ impl Sinks {
             summary: Summary::default(),
             count: 0,
             worst: None,
+            line: Vec::new(),
         }
     }
 
@@ -198,7 +204,8 @@ impl Sinks {
         if has_files || self.ring.is_some() || matches!(self.log, Log::Json) || self.shows_heads {
             for (at, ((view, _), own)) in fresh() {
                 let hops = diagnosis.hops.iter().filter(|hop| hop.touches(at)).map(recorded_hop).collect();
-                let line = Record::new(view, recorded(own.verdict(), &own.findings), hops).to_line();
+                let record = Record::new(view, recorded(own.verdict(), &own.findings), hops);
+                let line = record.to_line_in(std::mem::take(&mut self.line));
                 for file in [&mut self.record, &mut self.archive, &mut self.telemetry].into_iter().flatten() {
                     file.put(&line);
                 }
@@ -209,6 +216,10 @@ impl Sinks {
                     self.stdout.put(&line);
                 } else if self.shows_heads {
                     heads_shown.push_str(&heads(&line));
+                }
+                // A record is small nearly always, and one that is not is no reason to keep its room.
+                if line.capacity() <= LINE_KEPT {
+                    self.line = line;
                 }
             }
         }

@@ -47,10 +47,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long the end of the program waits for a reader that does not read.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// Batches that were written and whose room is used again.
+const SPARE: usize = 4;
+
 /// A place that lines go to.
 pub struct Output {
     batch: Vec<u8>,
-    sender: Option<SyncSender<Vec<u8>>>,
+    sender: Option<SyncSender<Batch>>,
+    spare: Receiver<Vec<u8>>,
     ended: Receiver<()>,
     counts: Arc<Counts>,
     reopening: Reopening,
@@ -70,6 +74,14 @@ impl Reopening {
     fn was_asked(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
+}
+
+/// Lines on their way.
+#[derive(Default)]
+struct Batch {
+    text: Vec<u8>,
+    /// How many they are.
+    lines: u64,
 }
 
 /// Opens a place again.
@@ -139,7 +151,8 @@ impl Output {
         within_line: bool,
         reopen: Option<Open<W>>,
     ) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Vec<u8>>(BATCHES);
+        let (sender, receiver) = sync_channel::<Batch>(BATCHES);
+        let (written, spare) = sync_channel(SPARE);
         let (tell, ended) = sync_channel(1);
         let counts = Arc::new(Counts::default());
         let reopening = Reopening::default();
@@ -154,14 +167,20 @@ impl Output {
                     writer.open_anew();
                 }
                 writer.write(&batch);
-                writer.counts.waiting.fetch_sub(lines_in(&batch), Ordering::Relaxed);
+                writer.counts.waiting.fetch_sub(batch.lines, Ordering::Relaxed);
+                if batch.text.len() >= BATCH {
+                    let mut room = batch.text;
+                    room.clear();
+                    // Where there is enough of it, it is given back.
+                    let _ = written.try_send(room);
+                }
             }
             // What it holds back goes out with it.
             drop(writer);
             // Nobody listens any more when the program did not want to wait.
             let _ = tell.send(());
         })?;
-        Ok(Output { batch: Vec::new(), sender: Some(sender), ended, counts, reopening, name: own_name })
+        Ok(Output { batch: Vec::new(), sender: Some(sender), spare, ended, counts, reopening, name: own_name })
     }
 
     /// The way to have its file opened anew, where it is one.
@@ -182,12 +201,12 @@ impl Output {
         if self.batch.is_empty() {
             return;
         }
-        let next = Vec::with_capacity(self.batch.len());
-        let batch = std::mem::replace(&mut self.batch, next);
-        let lines = lines_in(&batch);
+        let next = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.batch.len()));
+        let text = std::mem::replace(&mut self.batch, next);
+        let lines = lines_in(&text);
         self.counts.waiting.fetch_add(lines, Ordering::Relaxed);
         if let Some(sender) = &self.sender
-            && sender.try_send(batch).is_err()
+            && sender.try_send(Batch { text, lines }).is_err()
         {
             self.counts.waiting.fetch_sub(lines, Ordering::Relaxed);
             self.counts.lost.fetch_add(lines, Ordering::Relaxed);
@@ -248,13 +267,13 @@ struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// The next batch; nothing when there will be none. An empty one says that it is time to look around.
-    fn next(&self, receiver: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
+    fn next(&self, receiver: &Receiver<Batch>) -> Option<Batch> {
         if self.reopen.is_none() {
             return receiver.recv().ok();
         }
         match receiver.recv_timeout(LOOK) {
             Ok(batch) => Some(batch),
-            Err(RecvTimeoutError::Timeout) => Some(Vec::new()),
+            Err(RecvTimeoutError::Timeout) => Some(Batch::default()),
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }
@@ -271,15 +290,16 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn write(&mut self, batch: &[u8]) {
-        if batch.is_empty() {
+    fn write(&mut self, batch: &Batch) {
+        let text = batch.text.as_slice();
+        if text.is_empty() {
             return;
         }
         if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
-            self.counts.lost.fetch_add(lines_in(batch), Ordering::Relaxed);
+            self.counts.lost.fetch_add(batch.lines, Ordering::Relaxed);
             return;
         }
-        let mut left = batch;
+        let mut left = text;
         if self.within_line && self.try_write(&mut &b"\n"[..]).is_ok() {
             self.within_line = false;
         }
@@ -292,8 +312,8 @@ impl<W: Write> Writer<W> {
                 }
             }
             Err(error) => {
-                let written = batch.len() - left.len();
-                if let Some(last) = written.checked_sub(1).and_then(|at| batch.get(at)) {
+                let written = text.len() - left.len();
+                if let Some(last) = written.checked_sub(1).and_then(|at| text.get(at)) {
                     self.within_line = *last != b'\n';
                 }
                 let lost_before = self.counts.lost.fetch_add(lines_in(left), Ordering::Relaxed);
