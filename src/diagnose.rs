@@ -1,5 +1,7 @@
 //! Runs the rules over an exchange, orders what they found, and drops what a more special finding explains.
 
+use std::sync::LazyLock;
+
 use crate::auth::FingerprintKey;
 use crate::exchange::View;
 use crate::exchange::given::Given;
@@ -12,10 +14,20 @@ mod request;
 
 pub use request::judge;
 
+/// The check of a rule, and the rule's name.
+type Named = (&'static str, fn(&View<'_>, &Memory) -> Vec<Finding>);
+
+/// The checks of one exchange, next to each other: they run for every one, and the rules themselves are large.
+static CHECKS: LazyLock<Vec<Named>> = LazyLock::new(|| checks_of(RULES));
+
+fn checks_of(rules: &[&'static Rule]) -> Vec<Named> {
+    rules.iter().filter_map(|rule| Some((rule.name, rule.check.exchange()?))).collect()
+}
+
 /// What is wrong with an exchange: the verdict's finding first, each kind of fault once. Pure; `memory` is what earlier
 /// exchanges told, and learns of this one only by [`Memory::learn`].
 pub fn diagnose(view: &View<'_>, memory: &Memory) -> Diagnosis {
-    run(RULES, view, memory)
+    run(&CHECKS, view, memory)
 }
 
 /// Diagnoses exchanges one after the other, as they end.
@@ -61,18 +73,18 @@ impl Diagnoser {
     }
 }
 
-fn run(rules: &[&'static Rule], view: &View<'_>, memory: &Memory) -> Diagnosis {
+fn run(checks: &[Named], view: &View<'_>, memory: &Memory) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let normal = panics::guarded(|| normal::recognise(view, memory)).unwrap_or_else(|| {
         diagnosis.failed.push("normal");
         None
     });
-    let mut checks = rules.iter().filter_map(|rule| Some((rule.name, rule.check.exchange()?)));
+    let mut checks = checks.iter();
     let mut running = None;
     // One guard for all of them, put up again behind a rule that broke, costs less than one for each.
     while panics::guarded(|| {
         for (name, check) in checks.by_ref() {
-            running = Some(name);
+            running = Some(*name);
             let found = check(view, memory);
             if !found.is_empty() {
                 diagnosis.findings.extend(found);
@@ -201,7 +213,7 @@ mod tests {
         let view = View::new(&exchange, &redactor);
         let rules: Vec<&'static Rule> =
             rules.iter().map(|rule| &*Box::leak(Box::new(Rule { examples: EXAMPLES, ..*rule }))).collect();
-        let diagnosis = run(&rules, &view, &Memory::default());
+        let diagnosis = run(&checks_of(&rules), &view, &Memory::default());
         let findings = diagnosis.findings.iter().map(|finding| (finding.rule.name, finding.severity)).collect();
         (findings, diagnosis.failed)
     }

@@ -1,8 +1,11 @@
 //! Heads that come again, each known by a number: what follows from a head alone is found out once.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use super::Tap;
+use super::places::Places;
 use super::recall::{BYTES, LONGEST, MOST, Recall};
 use super::redact::Redactor;
 use super::view::{Challenged, Offered};
@@ -18,9 +21,24 @@ pub(super) struct KnownHead {
     pub(super) number: u64,
     offered: OnceLock<Arc<[Offered]>>,
     challenged: OnceLock<Arc<[Challenged]>>,
+    places: OnceLock<(Arc<Tap>, Option<IpAddr>, Places)>,
 }
 
 impl KnownHead {
+    fn new(number: u64) -> Self {
+        KnownHead { number, offered: OnceLock::new(), challenged: OnceLock::new(), places: OnceLock::new() }
+    }
+
+    /// Where it goes and whose it is, as it was found out before or as `find` finds it. Beside the head, that follows from the
+    /// tap and from the client's address alone.
+    pub(super) fn places(&self, tap: &Arc<Tap>, client: Option<IpAddr>, find: impl FnOnce() -> Places) -> Places {
+        match self.places.get() {
+            Some((known, addr, places)) if Arc::ptr_eq(known, tap) && *addr == client => *places,
+            Some(_) => find(),
+            None => self.places.get_or_init(|| (tap.clone(), client, find())).2,
+        }
+    }
+
     /// What it offers, as it was read before or as `read` reads it.
     pub(super) fn offered(&self, read: impl FnOnce() -> Arc<[Offered]>) -> Arc<[Offered]> {
         once(&self.offered, read)
@@ -75,8 +93,7 @@ impl KnownHeads {
             let mut fresh = None;
             self.told.note(&told, || {
                 self.count += 1;
-                let head = KnownHead { number: self.count, offered: OnceLock::new(), challenged: OnceLock::new() };
-                fresh = Some(Arc::new(head));
+                fresh = Some(Arc::new(KnownHead::new(self.count)));
                 fresh.clone()
             });
             fresh
@@ -167,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_read_is_kept_where_it_is_little() {
-        let known = KnownHead { number: 1, offered: OnceLock::new(), challenged: OnceLock::new() };
+        let known = KnownHead::new(1);
         let challenged = |count: usize| {
             let one = |field| Challenged { by_proxy: false, field, challenges: [].into(), defects: [].into() };
             known.challenged(|| (0..count).map(one).collect()).len()

@@ -155,7 +155,14 @@ impl<'a> View<'a> {
     }
 
     fn places(&self) -> &Places {
-        self.once.places.get_or_init(|| Places::of(self))
+        self.once.places.get_or_init(|| {
+            let exchange = self.exchange;
+            // HTTP/2 names the host beside the head.
+            match self.known_request().filter(|_| exchange.request.authority.is_none()) {
+                Some(known) => known.places(&exchange.tap, exchange.client.addr.ip(), || Places::of(self)),
+                None => Places::of(self),
+            }
+        })
     }
 
     /// Which entry of the dictionary the answer holds, which is looked for once.
