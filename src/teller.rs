@@ -12,6 +12,7 @@ use crate::panics;
 use crate::paths::{Paths, Request};
 use crate::proxy::Hops;
 use crate::queue::{Inlet, Losses, Next};
+use crate::rules::RequestDiagnosis;
 use crate::sinks::{End, Lost, Sinks};
 
 /// How long the diagnosis leaves a busy queue alone, so that exchanges come in batches and the threads of the data path
@@ -20,6 +21,10 @@ const NAP: Duration = Duration::from_millis(4);
 
 /// How long what was said may wait to be written while more comes.
 const FLUSH: Duration = Duration::from_millis(50);
+
+/// How many requests are read, then judged, and then told of together. Each of these takes much of the program's code, and a
+/// processor that does the same again has it at hand.
+const TOGETHER: usize = 32;
 
 /// How long it waits for exchanges while something else may become due, and while nothing can.
 const SOON: Duration = Duration::from_millis(20);
@@ -53,6 +58,7 @@ impl Teller {
         let mut flushed = Instant::now();
         let mut is_busy = false;
         let mut lost = 0;
+        let mut ready = Vec::new();
         if self.showing.is_some() {
             self.sinks.show_secrets(true);
         }
@@ -60,8 +66,8 @@ impl Teller {
             self.mask_in_time();
             let mut next = inlet.try_next();
             if matches!(next, Next::Nothing) {
-                let due = guarded_paths(&mut paths, |paths| paths.due(Instant::now()));
-                self.tell_all(due);
+                ready.extend(guarded_paths(&mut paths, |paths| paths.due(Instant::now())));
+                self.tell_all(&mut ready);
                 if !is_busy || flushed.elapsed() >= FLUSH {
                     panics::guarded(|| self.sinks.idle());
                     flushed = Instant::now();
@@ -85,10 +91,11 @@ impl Teller {
                         lost = self.losses.all();
                         paths.1.lost_some(now);
                     }
-                    let ready = guarded_paths(&mut paths, |paths| paths.add(exchange, now));
-                    self.tell_all(ready);
-                    let due = guarded_paths(&mut paths, |paths| paths.due(now));
-                    self.tell_all(due);
+                    ready.extend(guarded_paths(&mut paths, |paths| paths.add(exchange, now)));
+                    ready.extend(guarded_paths(&mut paths, |paths| paths.due(now)));
+                    if ready.len() >= TOGETHER {
+                        self.tell_all(&mut ready);
+                    }
                     // A queue that is never empty must not keep the record of what was diagnosed from the file.
                     if now.saturating_duration_since(flushed) >= FLUSH {
                         panics::guarded(|| self.sinks.idle());
@@ -98,8 +105,8 @@ impl Teller {
                 Next::Arrival(arrival) => guarded_paths(&mut paths, |paths| paths.arrived(arrival, Instant::now())),
                 Next::Nothing => {}
                 Next::Closed => {
-                    let rest = guarded_paths(&mut paths, |paths| paths.rest(Instant::now()));
-                    self.tell_all(rest);
+                    ready.extend(guarded_paths(&mut paths, |paths| paths.rest(Instant::now())));
+                    self.tell_all(&mut ready);
                     let distrusted = self.hops.as_ref().map_or(0, |hops| hops.distrusted());
                     let sum = Lost {
                         exchanges: self.losses.dropped(),
@@ -122,35 +129,58 @@ impl Teller {
         }
     }
 
-    fn tell_all(&mut self, requests: Vec<Request>) {
-        for request in requests {
-            self.guarded(&request, Self::tell);
+    /// Reads requests, judges them in their order, and tells of them.
+    fn tell_all(&mut self, requests: &mut Vec<Request>) {
+        let Teller { redactor, diagnoser, sinks, taps, keys, .. } = self;
+        let mut read = Vec::with_capacity(requests.len());
+        for request in requests.iter() {
+            read.extend(guarded(request, || (request, views_of(request, redactor))));
         }
+        let mut judged = Vec::with_capacity(read.len());
+        for (request, views) in read {
+            let diagnosis = guarded(request, || judge(request, &views, keys.as_mut(), diagnoser, taps));
+            judged.extend(diagnosis.map(|diagnosis| (request, views, diagnosis)));
+        }
+        for (request, views, diagnosis) in judged {
+            let told: Vec<bool> = request.seen.iter().map(|seen| seen.was_told).collect();
+            guarded(request, || sinks.request(&views, &told, &diagnosis));
+        }
+        requests.clear();
     }
+}
 
-    /// A fault on the way of one exchange must not keep the others from being told.
-    fn guarded(&mut self, request: &Request, tell: impl FnOnce(&mut Self, &Request)) {
-        if panics::guarded(|| tell(self, request)).is_none() {
-            let id = request.seen.first().map(|seen| seen.exchange.id.to_string()).unwrap_or_default();
-            tracing::error!("telling of exchange {id} broke; it may be missing in the record, and the others are told");
-        }
-    }
+fn views_of<'a>(request: &'a Request, redactor: &'a Redactor) -> Vec<View<'a>> {
+    request.seen.iter().map(|seen| View::new(&seen.exchange, redactor)).collect()
+}
 
-    fn tell(&mut self, request: &Request) {
-        let views: Vec<View<'_>> = request.seen.iter().map(|seen| View::new(&seen.exchange, &self.redactor)).collect();
-        if let Some(keys) = self.keys.as_mut()
-            && keys.prepare(&views)
-        {
-            self.diagnoser.set_given(keys.given().clone());
-        }
-        let diagnosis = self.diagnoser.diagnose_request(&views, request, &self.taps);
-        for rule in &diagnosis.whole.failed {
-            let id = views.first().map(|view| view.exchange().id.to_string()).unwrap_or_default();
-            tracing::error!("the rule {rule} broke on exchange {id}; the others ran");
-        }
-        let told: Vec<bool> = request.seen.iter().map(|seen| seen.was_told).collect();
-        self.sinks.request(&views, &told, &diagnosis);
+fn judge(
+    request: &Request,
+    views: &[View<'_>],
+    keys: Option<&mut Keys>,
+    diagnoser: &mut Diagnoser,
+    taps: &[String],
+) -> RequestDiagnosis {
+    if let Some(keys) = keys
+        && keys.prepare(views)
+    {
+        diagnoser.set_given(keys.given().clone());
     }
+    let diagnosis = diagnoser.diagnose_request(views, request, taps);
+    for rule in &diagnosis.whole.failed {
+        let id = views.first().map(|view| view.exchange().id.to_string()).unwrap_or_default();
+        tracing::error!("the rule {rule} broke on exchange {id}; the others ran");
+    }
+    diagnosis
+}
+
+/// What `act` gives. A fault on the way of one request must not keep the others from being told.
+fn guarded<T>(request: &Request, act: impl FnOnce() -> T) -> Option<T> {
+    let result = panics::guarded(act);
+    if result.is_none() {
+        let id = request.seen.first().map(|seen| seen.exchange.id.to_string()).unwrap_or_default();
+        tracing::error!("telling of exchange {id} broke; it may be missing in the record, and the others are told");
+    }
+    result
 }
 
 /// What `act` gives. Where it breaks, the requests that wait to be joined are gone, and those to come are joined as before.
@@ -211,9 +241,9 @@ mod tests {
     #[test]
     fn a_fault_in_telling_of_one_exchange_leaves_the_others() {
         let paper = Paper::default();
-        let (mut teller, outlet, inlet) = teller(&paper);
+        let (teller, outlet, inlet) = teller(&paper);
         let request = Paths::new(1).add(exchange(), Instant::now()).remove(0);
-        teller.guarded(&request, |_, _| panic!("a fault of the tests' own"));
+        assert!(guarded::<()>(&request, || panic!("a fault of the tests' own")).is_none());
         outlet.put(exchange());
         drop(outlet);
         let end = teller.run(&inlet);
