@@ -15,12 +15,12 @@ mod request;
 pub use request::judge;
 
 /// The check of a rule, and the rule's name.
-type Named = (&'static str, fn(&View<'_>, &Memory) -> Vec<Finding>);
+type NamedCheck = (&'static str, fn(&View<'_>, &Memory) -> Vec<Finding>);
 
 /// The checks of one exchange, next to each other: they run for every one, and the rules themselves are large.
-static CHECKS: LazyLock<Vec<Named>> = LazyLock::new(|| checks_of(RULES));
+static CHECKS: LazyLock<Vec<NamedCheck>> = LazyLock::new(|| checks_of(RULES));
 
-fn checks_of(rules: &[&'static Rule]) -> Vec<Named> {
+fn checks_of(rules: &[&'static Rule]) -> Vec<NamedCheck> {
     rules.iter().filter_map(|rule| Some((rule.name, rule.check.exchange()?))).collect()
 }
 
@@ -73,7 +73,7 @@ impl Diagnoser {
     }
 }
 
-fn run(checks: &[Named], view: &View<'_>, memory: &Memory) -> Diagnosis {
+fn run(checks: &[NamedCheck], view: &View<'_>, memory: &Memory) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let normal = panics::guarded(|| normal::recognise(view, memory)).unwrap_or_else(|| {
         diagnosis.failed.push("normal");

@@ -60,7 +60,7 @@ struct Shared {
     asked: Apart<AtomicU64>,
 }
 
-/// Something that shares no line of a processor's cache: one end writes it at every turn, and the other one does not read it.
+/// Something that shares no line of a processor's cache with anything else: one end writes it at every turn.
 #[repr(align(128))]
 struct Apart<T>(T);
 
@@ -183,6 +183,29 @@ mod tests {
 
     fn exchange(target: &str) -> Box<Exchange> {
         Box::new(transcript::parse(&format!("> GET {target} HTTP/1.1\n< HTTP/1.1 200 OK\n")).unwrap().remove(0))
+    }
+
+    #[test]
+    fn room_is_told_in_pieces_and_when_nothing_is_left() {
+        let size = exchange("/").memory();
+        let many = 4 * UNTOLD;
+        let (outlet, inlet, losses) = bounded(2 * many, size * many);
+        (0..many + 1).for_each(|_| outlet.put(exchange("/")));
+        assert_eq!(losses.dropped(), 1);
+        // What was taken out is told when it is worth it,
+        inlet.try_next();
+        outlet.put(exchange("/"));
+        assert_eq!(losses.dropped(), 2);
+        (0..many / UNTOLD).for_each(|_| drop(inlet.try_next()));
+        outlet.put(exchange("/"));
+        assert_eq!(losses.dropped(), 2);
+        // and when there is no more.
+        while matches!(inlet.try_next(), Next::Exchange(_)) {}
+        (0..many + 1).for_each(|_| outlet.put(exchange("/")));
+        assert_eq!(losses.dropped(), 3);
+        while matches!(inlet.next(Duration::ZERO), Next::Exchange(_)) {}
+        (0..many + 1).for_each(|_| outlet.put(exchange("/")));
+        assert_eq!(losses.dropped(), 4);
     }
 
     /// Nobody takes anything out, as where a rule does not come to its end.

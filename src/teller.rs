@@ -129,21 +129,23 @@ impl Teller {
         }
     }
 
-    /// Reads requests, judges them in their order, and tells of them.
+    /// Reads requests, judges them in their order, and tells of them, a few at a time.
     fn tell_all(&mut self, requests: &mut Vec<Request>) {
         let Teller { redactor, diagnoser, sinks, taps, keys, .. } = self;
-        let mut read = Vec::with_capacity(requests.len());
-        for request in requests.iter() {
-            read.extend(guarded(request, || (request, views_of(request, redactor))));
-        }
-        let mut judged = Vec::with_capacity(read.len());
-        for (request, views) in read {
-            let diagnosis = guarded(request, || judge(request, &views, keys.as_mut(), diagnoser, taps));
-            judged.extend(diagnosis.map(|diagnosis| (request, views, diagnosis)));
-        }
-        for (request, views, diagnosis) in judged {
-            let told: Vec<bool> = request.seen.iter().map(|seen| seen.was_told).collect();
-            guarded(request, || sinks.request(&views, &told, &diagnosis));
+        for requests in requests.chunks(TOGETHER) {
+            let mut read = Vec::with_capacity(requests.len());
+            for request in requests {
+                read.extend(guarded(request, || (request, views_of(request, redactor))));
+            }
+            let mut judged = Vec::with_capacity(read.len());
+            for (request, views) in read {
+                let diagnosis = guarded(request, || judge(request, &views, keys.as_mut(), diagnoser, taps));
+                judged.extend(diagnosis.map(|diagnosis| (request, views, diagnosis)));
+            }
+            for (request, views, diagnosis) in judged {
+                let told: Vec<bool> = request.seen.iter().map(|seen| seen.was_told).collect();
+                guarded(request, || sinks.request(&views, &told, &diagnosis));
+            }
         }
         requests.clear();
     }

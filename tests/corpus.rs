@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use authtap::auth::{Detail, FingerprintKey, Secret, parse_challenges};
-use authtap::diagnose::Diagnoser;
+use authtap::diagnose::{Diagnoser, diagnose};
 use authtap::exchange::names::is_key_field;
 use authtap::exchange::record::Record;
 use authtap::exchange::redact::Redactor;
 use authtap::exchange::{Exchange, View, transcript};
 use authtap::hops::HopReport;
+use authtap::memory::Memory;
 use authtap::paths::{requests_of, taps_of};
 use authtap::rules::{Diagnosis, RULES, Severity};
 use authtap::sinks::console::Console;
@@ -266,7 +267,8 @@ fn equal_secrets_have_equal_fingerprints_under_one_key_and_no_other() {
 fn what_comes_again_is_recorded_as_what_is_new() {
     let line = |exchange: &Exchange, redactor: &Redactor| {
         let view = View::new(exchange, redactor);
-        String::from_utf8(Record::new(&view, recorded("ok", &[]), Vec::new()).to_line()).unwrap()
+        let found = diagnose(&view, &Memory::default());
+        String::from_utf8(Record::new(&view, recorded(found.verdict(), &found.findings), Vec::new()).to_line()).unwrap()
     };
     let shared = redactor();
     let mut count = 0;

@@ -7,11 +7,12 @@ use std::sync::{Arc, OnceLock};
 use super::Tap;
 use super::places::Places;
 use super::recall::{BYTES, LONGEST, MOST, Recall};
+use super::recalled::MOST_PARAMS;
 use super::redact::Redactor;
 use super::view::{Challenged, Offered};
 use crate::wire::RawHead;
 
-/// More credentials or fields with challenges than this are read each time: what is kept of a head must not be many times as
+/// More credentials or fields with challenges than this, or more parameters of challenges, are read each time: what is kept of a head must not be many times as
 /// large as the head.
 const MOST_READ: usize = 8;
 
@@ -41,21 +42,30 @@ impl KnownHead {
 
     /// What it offers, as it was read before or as `read` reads it.
     pub(super) fn offered(&self, read: impl FnOnce() -> Arc<[Offered]>) -> Arc<[Offered]> {
-        once(&self.offered, read)
+        once(&self.offered, |offered| offered.len() <= MOST_READ, read)
     }
 
     /// What it asks for, as it was read before or as `read` reads it.
     pub(super) fn challenged(&self, read: impl FnOnce() -> Arc<[Challenged]>) -> Arc<[Challenged]> {
-        once(&self.challenged, read)
+        let is_little = |challenged: &[Challenged]| {
+            let params =
+                challenged.iter().flat_map(|field| field.challenges.iter()).map(|challenge| challenge.params.len());
+            challenged.len() <= MOST_READ && params.sum::<usize>() <= MOST_PARAMS
+        };
+        once(&self.challenged, is_little, read)
     }
 }
 
-fn once<T>(kept: &OnceLock<Arc<[T]>>, read: impl FnOnce() -> Arc<[T]>) -> Arc<[T]> {
+fn once<T>(
+    kept: &OnceLock<Arc<[T]>>,
+    is_little: impl FnOnce(&[T]) -> bool,
+    read: impl FnOnce() -> Arc<[T]>,
+) -> Arc<[T]> {
     if let Some(known) = kept.get() {
         return known.clone();
     }
     let found = read();
-    if found.len() <= MOST_READ {
+    if is_little(&found) {
         kept.get_or_init(|| found.clone());
     }
     found
@@ -98,19 +108,28 @@ impl KnownHeads {
             });
             fresh
         })?;
-        if self.held.len() >= MOST || self.bytes + head.memory() > BYTES {
-            self.let_go();
+        // What nobody else has can't come again as the same one in memory.
+        if head.is_shared() {
+            if self.held.len() >= MOST || self.bytes + head.memory() > BYTES {
+                self.let_go();
+            }
+            self.bytes += head.memory();
+            self.held.insert(head.number(), (head.clone(), known.clone()));
         }
-        self.bytes += head.memory();
-        self.held.insert(head.number(), (head.clone(), known.clone()));
         Some(known)
     }
 }
 
 impl Redactor {
-    /// What is known of a head, if the same came before. Lines that are not told of, such as the hop header, make no difference.
-    pub(super) fn known(&self, head: &RawHead) -> Option<Arc<KnownHead>> {
-        self.recalled.borrow_mut().heads.find(head)
+    /// What is known of a request's head, if the same came before. Lines that are not told of, such as the hop header, make no
+    /// difference.
+    pub(super) fn known_request(&self, head: &RawHead) -> Option<Arc<KnownHead>> {
+        self.recalled.borrow_mut().request_heads.find(head)
+    }
+
+    /// The same of an answer's head. They are apart, since an answer mostly has a date, and comes again for a second.
+    pub(super) fn known_response(&self, head: &RawHead) -> Option<Arc<KnownHead>> {
+        self.recalled.borrow_mut().response_heads.find(head)
     }
 }
 
@@ -136,7 +155,8 @@ fn told_of(head: &RawHead) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::FingerprintKey;
+    use crate::auth::{FingerprintKey, parse_challenges};
+    use crate::exchange::{Endpoint, Exchange, View, transcript};
 
     fn head(target: &str, fields: &[(&str, &str)]) -> RawHead {
         let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -150,7 +170,7 @@ mod tests {
     #[test]
     fn a_head_is_known_by_what_is_told_of_it_whichever_it_is() {
         let redactor = redactor();
-        let number = |head: &RawHead| redactor.known(head).map(|known| known.number);
+        let number = |head: &RawHead| redactor.known_request(head).map(|known| known.number);
         let (one, same) = (head("/a", &[("Host", "x")]), head("/a", &[("Host", "x")]));
         assert_eq!(number(&one), None);
         let known = number(&one);
@@ -170,14 +190,53 @@ mod tests {
     }
 
     #[test]
+    fn places_are_those_of_the_tap_the_client_and_the_authority() {
+        let redactor = redactor();
+        let first = transcript::parse("> GET /orders/7 HTTP/1.1\n> Host: x\n< HTTP/1.1 200 OK\n").unwrap().remove(0);
+        let head = first.request.head.clone();
+        let again = |change: &dyn Fn(&mut Exchange)| {
+            let mut exchange = transcript::parse("> GET / HTTP/1.1\n< HTTP/1.1 200 OK\n").unwrap().remove(0);
+            exchange.request.head = head.clone();
+            exchange.tap = first.tap.clone();
+            change(&mut exchange);
+            let view = View::new(&exchange, &redactor);
+            let own = Places::of(&view);
+            assert_eq!((view.client(), view.host()), (own.client, own.host));
+            assert_eq!((view.route(), view.place()), (own.route, own.path));
+            (own.client, own.host)
+        };
+        let same = |_: &mut Exchange| {};
+        let usual = [again(&same), again(&same), again(&same)];
+        assert!(usual.iter().all(|places| *places == usual[0]));
+        assert!(redactor.known_request(&head).is_some());
+        let tap = Tap {
+            name: "another".to_owned(),
+            listen: first.tap.listen.clone(),
+            upstream_url: String::new(),
+            position: first.tap.position,
+        };
+        let tap = Arc::new(tap);
+        assert_ne!(again(&|exchange| exchange.tap = tap.clone()).1, usual[0].1);
+        let addr = Endpoint::Tcp("192.0.2.7:1".parse().unwrap());
+        assert_ne!(again(&|exchange| exchange.client.addr = addr.clone()).0, usual[0].0);
+        assert_ne!(again(&|exchange| exchange.request.authority = Some("y".to_owned())).1, usual[0].1);
+        assert_eq!(again(&same), usual[0]);
+    }
+
+    #[test]
     fn what_is_held_has_a_bound() {
         let mut heads = KnownHeads::default();
         for number in 0..3 * MOST {
             let head = head(&format!("/{number:0>4000}"), &[]);
-            (0..2).for_each(|_| drop(heads.find(&head)));
+            let shared = head.clone();
+            (0..2).for_each(|_| drop(heads.find(&shared)));
             assert!(heads.held.len() <= MOST);
             assert!(heads.held.values().map(|(head, _)| head.memory()).sum::<usize>() <= BYTES);
         }
+        assert!(!heads.held.is_empty());
+        let held = heads.held.len();
+        let alone = head("/alone", &[]);
+        assert!((0..3).filter_map(|_| heads.find(&alone)).count() == 2 && heads.held.len() == held);
         let cut = head("/", &[]).incomplete();
         assert!((0..3).all(|_| heads.find(&cut).is_none()));
     }
@@ -185,10 +244,13 @@ mod tests {
     #[test]
     fn what_is_read_is_kept_where_it_is_little() {
         let known = KnownHead::new(1);
-        let challenged = |count: usize| {
-            let one = |field| Challenged { by_proxy: false, field, challenges: [].into(), defects: [].into() };
+        let read = |value: &str, count: usize| {
+            let challenges: Arc<[_]> = parse_challenges(value.as_bytes()).challenges.into();
+            let one = |field| Challenged { by_proxy: false, field, challenges: challenges.clone(), defects: [].into() };
             known.challenged(|| (0..count).map(one).collect()).len()
         };
-        assert_eq!([MOST_READ + 1, 2, 1].map(challenged), [MOST_READ + 1, 2, 2]);
+        assert_eq!(read("Basic", MOST_READ + 1), MOST_READ + 1);
+        assert_eq!(read(&format!("Bearer {}", "a=b,".repeat(MOST_PARAMS + 1)), 1), 1);
+        assert_eq!([read("Basic", 2), read("Basic", 3)], [2, 2]);
     }
 }

@@ -64,7 +64,7 @@ impl<Made: Clone> Recall<Made> {
             return;
         }
         if self.kept.len() >= MOST || self.bytes + size > BYTES {
-            self.forget();
+            self.make_room();
         }
         if let Some(made) = make() {
             self.bytes += size;
@@ -74,7 +74,14 @@ impl<Made: Clone> Recall<Made> {
 
     /// Forgets all of it.
     pub(super) fn forget(&mut self) {
-        self.kept = HashMap::default();
+        self.make_room();
+        self.kept.shrink_to_fit();
+        self.came.fill(0);
+    }
+
+    /// Forgets what is kept, but not that it came: what is in use is kept again when it comes next.
+    fn make_room(&mut self) {
+        self.kept.clear();
         self.bytes = 0;
     }
 
@@ -96,6 +103,22 @@ mod tests {
         assert_eq!((recall.get(b"once"), recall.get(b"Once")), (Some(1), None));
         recall.forget();
         assert_eq!(recall.get(b"once"), None);
+        recall.note(b"once", || Some(1));
+        assert_eq!(recall.get(b"once"), None);
+    }
+
+    #[test]
+    fn what_comes_when_there_is_no_room_is_kept_and_what_is_in_use_is_back_at_once() {
+        let mut recall = Recall::default();
+        (0..2).for_each(|_| recall.note(b"in use", || Some(0)));
+        for number in 1..MOST {
+            recall.keep_sized(number.to_string().as_bytes(), 1, || Some(number));
+        }
+        assert_eq!((recall.kept.len(), recall.get(b"in use")), (MOST, Some(0)));
+        recall.keep_sized(b"one more", 1, || Some(MOST));
+        assert_eq!((recall.get(b"one more"), recall.get(b"in use")), (Some(MOST), None));
+        recall.note(b"in use", || Some(0));
+        assert_eq!(recall.get(b"in use"), Some(0));
     }
 
     #[test]

@@ -17,7 +17,8 @@ type ReadChallenges = (Arc<[Challenge]>, Arc<[Defect]>);
 /// What was made, for each kind of thing that it was made of.
 #[derive(Default)]
 pub(super) struct Recalled {
-    pub(super) heads: KnownHeads,
+    pub(super) request_heads: KnownHeads,
+    pub(super) response_heads: KnownHeads,
     credentials: Recall<(Arc<Credentials>, Fingerprint)>,
     challenges: Recall<ReadChallenges>,
     requests: Recall<Arc<Line>>,
@@ -66,7 +67,7 @@ pub struct Kept {
 }
 
 /// The parameters of a challenge field of which what was read is kept: more would take many times the room of the line.
-const MOST_PARAMS: usize = 64;
+pub(super) const MOST_PARAMS: usize = 64;
 
 /// What is made of so many bytes in JSON, where it is not many times as large.
 fn json_of(made: &impl Serialize, size: usize) -> Option<Box<RawValue>> {
@@ -118,25 +119,26 @@ impl Redactor {
         self.recalled.borrow_mut().parts.of(of).0.get(key)
     }
 
-    /// Notes a part of a record that was made of its key and so many bytes beside.
-    pub(super) fn note_part(&self, of: PartOf, key: &[u8], size: usize, made: &impl Serialize) {
+    /// Notes a part of a record that was made of its key and so many bytes beside. If `is_sure`, all that it was made of came
+    /// before, and it is kept at once.
+    pub(super) fn note_part(&self, of: PartOf, key: &[u8], size: usize, is_sure: bool, made: &impl Serialize) {
         let mut recalled = self.recalled.borrow_mut();
         let (parts, count) = recalled.parts.of(of);
         let make = || {
             *count += 1;
             Some(Arc::new(Kept { number: *count, json: json_of(made, key.len() + size)? }))
         };
-        match of {
-            // Its head came before, and nearly always that is all of it.
-            PartOf::Request => parts.keep_sized(key, key.len() + size, make),
-            PartOf::Client | PartOf::Upstream | PartOf::Response => parts.note_sized(key, key.len() + size, make),
+        match is_sure {
+            true => parts.keep_sized(key, key.len() + size, make),
+            false => parts.note_sized(key, key.len() + size, make),
         }
     }
 
     /// Forgets what came before: credentials are among it.
     pub fn forget(&self) {
         let mut recalled = self.recalled.borrow_mut();
-        recalled.heads.forget();
+        recalled.request_heads.forget();
+        recalled.response_heads.forget();
         recalled.credentials.forget();
         recalled.challenges.forget();
         recalled.requests.forget();

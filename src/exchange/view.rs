@@ -110,8 +110,8 @@ impl<'a> View<'a> {
         let response = exchange.response.seen().filter(|response| !response.by_tap);
         let request = &exchange.request;
         let line = request.head.request_line();
-        let known_request = redactor.known(&request.head);
-        let known_response = response.and_then(|response| redactor.known(&response.head));
+        let known_request = redactor.known_request(&request.head);
+        let known_response = response.and_then(|response| redactor.known_response(&response.head));
         // What a body or trailers offer does not follow from the head.
         let of_head = known_request.as_ref().filter(|_| request.body.start.is_none() && request.trailers.is_none());
         let read_offered = || offered(exchange, redactor).into();

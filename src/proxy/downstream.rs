@@ -13,7 +13,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::buffers::Buffer;
 use super::http2::{self, Backend};
 use super::observer::Observer;
-use super::recorder::Connection;
+use super::recorder::{Began, Connection};
 use super::relay::Relay;
 use super::stream::{Socket, Stream};
 use super::upstream::{self, Connected, Errand};
@@ -72,7 +72,7 @@ async fn greet(
         let introduce = Box::pin(introduction::introduce(&tap, &socket, side, &errand, draining.clone()));
         (side, errand.header) = introduce.await?;
     }
-    let mut client = Client { tap, errand, side, draining };
+    let mut client = Client { tap, errand, side, draining, came: None };
     let first = client.first_bytes(&socket).await?;
     if client.errand.original.as_ref().is_some_and(|original| transparent::is_own(&client.tap, original)) {
         return None;
@@ -92,6 +92,8 @@ struct Client {
     errand: Errand,
     side: ClientSide,
     draining: watch::Receiver<bool>,
+    /// When its first bytes came, where they were read.
+    came: Option<Began>,
 }
 
 impl Client {
@@ -263,6 +265,7 @@ impl Client {
                 if is_tls {
                     return (size > 0).then_some(());
                 }
+                self.came.get_or_insert_with(Began::now);
                 first.extend_from_slice(buffer.bytes().get(..size)?);
                 let is_undecided = first.len() < PREFACE.len() && PREFACE.starts_with(&first);
                 match (size, is_undecided) {
@@ -320,6 +323,7 @@ impl Client {
     fn relay(self, stream: Stream, first: Vec<u8>, connected: Result<Connected, Failure>) -> Served {
         let limits = self.tap.limits.clone();
         let mut observer = Observer::new(self.connection(), self.tap.host.clone(), self.tap.hop.clone(), limits.head);
+        observer.came(self.came);
         match connected {
             Ok(connected) => {
                 observer.connected(connected.side, connected.took);

@@ -36,12 +36,15 @@ pub(super) struct Observer {
     pipeline: Pipeline,
     /// When the request that is being read began.
     began: Option<Began>,
+    /// When the bytes came that are shown next, where that was some time ago.
+    came: Option<Began>,
     /// The bytes of a request's head that may have to be edited, until it is complete.
     held: Held,
     /// The same of an answer's head.
     held_answer: Held,
-    /// What the client sent behind a request for an upgrade, until the answer says what it is.
+    /// What the client sent behind a request for an upgrade, until the answer says what it is, and when it came.
     undecided: Vec<u8>,
+    undecided_since: Option<Began>,
     /// How many exchanges have begun.
     count: u64,
     /// Whether anything has gone on to the client.
@@ -75,9 +78,11 @@ impl Observer {
             responses: Framer::of_responses(head_limit),
             pipeline: Pipeline::new(),
             began: None,
+            came: None,
             held: Held::default(),
             held_answer: Held::default(),
             undecided: Vec::new(),
+            undecided_since: None,
             count: 0,
             has_served: false,
             upstream_ended: false,
@@ -100,6 +105,11 @@ impl Observer {
     pub(super) fn connected(&mut self, upstream: UpstreamSide, time: std::time::Duration) {
         self.upstream = upstream;
         self.connect_time = Some(time);
+    }
+
+    /// Says when the bytes came that are shown next.
+    pub(super) fn came(&mut self, came: Option<Began>) {
+        self.came = came;
     }
 
     /// Shows bytes from the client; empty when it ends.
@@ -155,12 +165,13 @@ impl Observer {
     /// Feeds the request framer. With `out`, puts there what goes on, and says whether that differs from `bytes`.
     fn follow_requests(&mut self, bytes: &[u8], mut out: Option<&mut Vec<u8>>) -> bool {
         let limit = self.head_limit as u64;
+        let came = self.came.take();
         let mut input = bytes;
         let mut differs = false;
         loop {
-            if self.began.is_none() && !input.is_empty() && self.requests.is_between_messages() {
-                self.began = Some(Began::now());
-                self.requests.expect(recent_heads::request(self.number()));
+            if !input.is_empty() && self.requests.is_before_message() {
+                self.began = Some(came.unwrap_or_else(Began::now));
+                self.requests.expect(recent_heads::request(self.connection_number()));
             }
             let before = input;
             let step = self.requests.next(&mut input, Answers::Nothing);
@@ -168,7 +179,7 @@ impl Observer {
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
-                    recent_heads::keep_request(self.number(), &head);
+                    recent_heads::keep_request(self.connection_number(), &head);
                     let is_cut = head.is_cut();
                     // What went on already can't be edited.
                     let edited = self.request_head(head, out.is_some());
@@ -301,6 +312,7 @@ impl Observer {
             self.requests.stop();
             self.on_last(|exchange| exchange.lost(Direction::Request, Lost::TooMuchBeforeUpgrade));
         } else {
+            self.undecided_since.get_or_insert_with(Began::now);
             self.undecided.extend_from_slice(piece);
         }
     }
@@ -373,7 +385,7 @@ impl Observer {
         loop {
             let answers = self.answers();
             if !input.is_empty() && self.responses.is_between_messages() {
-                self.responses.expect(recent_heads::response(self.number()));
+                self.responses.expect(recent_heads::response(self.connection_number()));
             }
             let before = input;
             let step = self.responses.next(&mut input, answers);
@@ -381,7 +393,7 @@ impl Observer {
             let more = matches!(step, Step::More);
             match step {
                 Step::Head(head) => {
-                    recent_heads::keep_response(self.number(), &head);
+                    recent_heads::keep_response(self.connection_number(), &head);
                     let is_cut = head.is_cut();
                     let edited = self.answer_head(head);
                     if let Some(out) = &mut out {
@@ -499,6 +511,7 @@ impl Observer {
         } else if is_last && self.requests.is_undecided() {
             self.requests.resume();
             let again = std::mem::take(&mut self.undecided);
+            self.came = self.undecided_since.take();
             self.pipeline.settle();
             self.follow_requests(&again, None);
         }
@@ -594,7 +607,7 @@ impl Observer {
 
     /// Whether no exchange is open and no request has begun.
     pub(super) fn is_idle(&self) -> bool {
-        self.pipeline.is_empty() && self.requests.is_between_messages() && self.responses.is_between_messages()
+        self.pipeline.is_empty() && self.requests.is_before_message() && self.responses.is_between_messages()
     }
 
     /// Whether an exchange waits for the first byte of its answer with its request gone in whole.
@@ -623,8 +636,7 @@ impl Observer {
         }
     }
 
-    /// The number of the client's connection.
-    fn number(&self) -> u64 {
+    fn connection_number(&self) -> u64 {
         self.connection.client.connection
     }
 
@@ -644,6 +656,12 @@ impl Observer {
 /// Bytes that nobody looks at any more, behind those that were held before.
 fn behind_what_was_held(held: &mut Held, bytes: &[u8]) -> Pass {
     held.release(bytes).map_or(Pass::AsTheyAre, Pass::Instead)
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        recent_heads::forget(self.connection_number());
+    }
 }
 
 #[cfg(test)]

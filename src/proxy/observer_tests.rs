@@ -58,22 +58,74 @@ fn a_fault_within_an_answer_tells_of_its_exchange_what_is_known() {
     assert_eq!(exchanges(&inlet).len(), 0);
 }
 
-#[test]
-fn a_request_begins_with_its_first_byte_and_not_where_the_one_before_ended() {
-    let (mut observer, inlet) = observer();
-    let request = b"GET / HTTP/1.1\r\n\r\n";
-    let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-    let mut sent = Vec::new();
-    for _ in 0..2 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        sent.push((jiff::Timestamp::now(), std::time::Instant::now()));
-        observer.request_bytes(request);
-        observer.response_bytes(answer);
+/// A while in which a clock goes on; gives what it shows then.
+fn later() -> (jiff::Timestamp, std::time::Instant) {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    (jiff::Timestamp::now(), std::time::Instant::now())
+}
+
+/// Shows an observer the pieces, after a while each, and tells of each exchange whether it began between the piece of that
+/// number and the next one.
+fn began_with(observer: &mut Observer, inlet: &Inlet, pieces: &[(char, &str)], numbers: &[usize]) {
+    let mut came = Vec::new();
+    for (direction, bytes) in pieces {
+        came.push(later());
+        match direction {
+            '>' => drop(observer.request_bytes(bytes.as_bytes())),
+            _ => drop(observer.response_bytes(bytes.as_bytes())),
+        }
     }
-    for (exchange, (time, instant)) in exchanges(&inlet).iter().zip(sent) {
-        assert!(exchange.time >= time, "{} is before {time}", exchange.time);
+    came.push(later());
+    observer.end(&Outcome::ClientGone);
+    let told = exchanges(inlet);
+    assert_eq!(told.len(), numbers.len());
+    for (exchange, number) in told.iter().zip(numbers) {
+        let ((time, instant), (next, _)) = (came[*number], came[number + 1]);
+        assert!(exchange.time >= time && exchange.time < next, "{} is not within {time} and {next}", exchange.time);
         assert!(exchange.timing.total <= instant.elapsed());
     }
+}
+
+#[test]
+fn a_request_begins_with_its_first_byte() {
+    let answer = ('<', "HTTP/1.1 204 No Content\r\n\r\n");
+    let (mut kept, inlet) = observer();
+    let get = ('>', "GET / HTTP/1.1\r\n\r\n");
+    began_with(&mut kept, &inlet, &[get, answer, get, answer], &[0, 2]);
+    // In pieces, behind an empty line that the client sent with the request before.
+    let (mut old, inlet) = observer();
+    let post = ('>', "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nok\r\n");
+    began_with(&mut old, &inlet, &[post, answer, ('>', "GET / HT"), ('>', "TP/1.1\r\n\r\n"), answer], &[0, 2]);
+    // Behind another one in the same piece, and behind one that asked for an upgrade and did not get it.
+    let (mut piped, inlet) = observer();
+    let two = ('>', "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    began_with(&mut piped, &inlet, &[two, answer, answer], &[0, 0]);
+    let (mut upgrade, inlet) = observer();
+    let asks = ('>', "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n");
+    began_with(&mut upgrade, &inlet, &[asks, get, answer, answer], &[0, 1]);
+}
+
+#[test]
+fn an_empty_line_behind_a_request_keeps_nothing_open() {
+    let (mut observer, _inlet) = observer();
+    observer.request_bytes(b"GET / HTTP/1.1\r\n\r\n\r\n");
+    assert!(!observer.is_idle());
+    observer.response_bytes(b"HTTP/1.1 204 No Content\r\n\r\n");
+    assert!(observer.is_idle());
+    observer.request_bytes(b"G");
+    assert!(!observer.is_idle());
+}
+
+#[test]
+fn what_came_before_it_is_shown_began_when_it_came() {
+    let (mut observer, inlet) = observer();
+    let (before, _) = later();
+    observer.came(Some(Began::now()));
+    let (after, _) = later();
+    observer.request_bytes(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    observer.end(&Outcome::ClientGone);
+    let told = exchanges(&inlet);
+    assert!(told.len() == 2 && told.iter().all(|exchange| (before..after).contains(&exchange.time)));
 }
 
 #[test]

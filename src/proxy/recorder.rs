@@ -44,7 +44,7 @@ impl Connection {
 
 /// One exchange in the making. Dropped before it is finished, it is sent off as it stands.
 pub(super) struct Recording {
-    /// What is known so far; it is gone when it was sent off.
+    /// What is known so far. It is there until the recording is dropped, which sends it off.
     exchange: Option<Box<Exchange>>,
     connection: Arc<Connection>,
     id: Ulid,

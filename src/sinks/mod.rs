@@ -159,6 +159,7 @@ impl Sinks {
                 self.stdout.put(text.as_bytes());
             }
             self.summary.forget_names();
+            self.line = Vec::new();
             self.stdout.flush();
             if let Some(ring) = &self.ring {
                 ring.forget();

@@ -168,7 +168,7 @@ impl Output {
                 }
                 writer.write(&batch);
                 writer.counts.waiting.fetch_sub(batch.lines, Ordering::Relaxed);
-                if batch.text.len() >= BATCH {
+                if (BATCH..=2 * BATCH).contains(&batch.text.capacity()) {
                     let mut room = batch.text;
                     room.clear();
                     // Where there is enough of it, it is given back.
@@ -383,6 +383,25 @@ mod tests {
         output.put(b"four\n");
         assert_eq!(output.finish(), 3);
         assert_eq!(*written.lock().unwrap(), b"one\ntw");
+    }
+
+    #[test]
+    fn rooms_that_are_used_again_bring_nothing_back() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let disk = Disk { room: usize::MAX, written: written.clone() };
+        let mut output = Output::start("a disk".to_owned(), disk).unwrap();
+        let mut expected = Vec::new();
+        for number in 0..20 * BATCH / 100 {
+            let line = format!("{number:099}\n");
+            output.put(line.as_bytes());
+            expected.extend_from_slice(line.as_bytes());
+            // So many batches never wait at once.
+            while output.counts.waiting.load(Ordering::Relaxed) > 2 * BATCH as u64 / 100 {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(output.finish(), 0);
+        assert!(*written.lock().unwrap() == expected, "other bytes than those that were put");
     }
 
     /// A reader that does not read until it is told to.

@@ -258,6 +258,11 @@ impl Framer {
         matches!(self.state, State::Head) && self.held_size == 0
     }
 
+    /// Whether nothing of the next message has come but empty lines, which RFC 9112 2.2 lets a client send before a request.
+    pub fn is_before_message(&self) -> bool {
+        matches!(self.state, State::Head) && self.line == LineEnd::Start
+    }
+
     /// Whether the stream stands within a head or trailers that may still be held back.
     pub fn is_in_head(&self) -> bool {
         matches!(self.state, State::Head) && self.held_size > 0
@@ -315,11 +320,14 @@ impl Framer {
     }
 
     fn head<'a>(&mut self, input: &mut &'a [u8], answers: Answers) -> Option<Step<'a>> {
+        let expected = self.expected.take();
         if self.held_size == 0 {
             // A whole head ends with an empty line, so what begins with all of it can't be the start of another one.
-            let is_possible = |head: &RawHead| head.is_clean() && head.as_received().len() <= self.limit;
-            let expected = self.expected.take().filter(is_possible);
-            if let Some(head) = expected.filter(|head| input.starts_with(head.as_received())) {
+            let is_here = |head: &RawHead| {
+                let bytes = head.as_received();
+                head.is_clean() && bytes.len() <= self.limit && input.starts_with(bytes)
+            };
+            if let Some(head) = expected.filter(is_here) {
                 take(input, head.as_received().len());
                 return Some(self.begin(head, answers));
             }

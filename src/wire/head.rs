@@ -200,9 +200,18 @@ impl RawHead {
         Arc::as_ptr(&self.0) as usize
     }
 
+    /// Whether there is another clone of it.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// How much memory the head takes, for bounds on queues.
     pub fn memory(&self) -> usize {
-        self.0.bytes.len() + self.0.fields.capacity() * size_of::<FieldSpan>()
+        let parts = &*self.0;
+        size_of::<Parts>()
+            + parts.bytes.len()
+            + parts.fields.capacity() * size_of::<FieldSpan>()
+            + parts.defects.capacity() * size_of::<HeadDefect>()
     }
 
     /// The bytes as they were received, up to the limit of the recording.

@@ -20,18 +20,17 @@ impl<'a> Record<'a> {
         let exchange = view.exchange();
         let id = exchange.id.to_string();
         let redactor = view.redactor();
-        let key = repeated::key_of_client(&exchange.client);
-        let client = Part::new(redactor, PartOf::Client, key, 0, || client(&exchange.client));
+        let source = repeated::source_of_client(&exchange.client);
+        let client = Part::new(redactor, PartOf::Client, source, || client(&exchange.client));
         let url = exchange.upstream_url();
-        let key = repeated::key_of_upstream(&url, &exchange.upstream);
-        let upstream = Part::new(redactor, PartOf::Upstream, key, 0, || upstream(url, &exchange.upstream));
-        let key = view.known_request().and_then(|head| repeated::key_of_request(head, &exchange.request));
-        let size = exchange.request.head.as_received().len();
-        let request = Part::new(redactor, PartOf::Request, key, size, || request(view));
+        let source = repeated::source_of_upstream(&url, &exchange.upstream);
+        let upstream = Part::new(redactor, PartOf::Upstream, source, || upstream(url, &exchange.upstream));
+        let source = view.known_request().and_then(|head| repeated::source_of_request(head, &exchange.request));
+        let request = Part::new(redactor, PartOf::Request, source, || request(view));
         let response = exchange.response.seen().map(|seen| {
             let known = request.number().zip(view.known_response());
-            let key = known.and_then(|(request, head)| repeated::key_of_response(request, head, seen));
-            Part::new(redactor, PartOf::Response, key, seen.head.as_received().len(), || response(view, seen))
+            let source = known.and_then(|(request, head)| repeated::source_of_response(request, head, seen));
+            Part::new(redactor, PartOf::Response, source, || response(view, seen))
         });
         let failure = match &exchange.outcome {
             Outcome::UpstreamFailed(failure) => {

@@ -15,6 +15,23 @@ use crate::exchange::recalled::{Kept, PartOf};
 use crate::exchange::redact::Redactor;
 use crate::exchange::{ClientSide, Endpoint, Request, Response, Tls, UpstreamSide};
 
+/// What a part of a record is made of.
+pub(super) struct Source {
+    /// All that goes into it.
+    key: Vec<u8>,
+    /// How many bytes a number in the key stands for.
+    size: usize,
+    /// Whether it is known that all of it came before.
+    is_sure: bool,
+}
+
+impl Source {
+    /// What may come again or not.
+    fn of(key: Vec<u8>) -> Self {
+        Source { key, size: 0, is_sure: false }
+    }
+}
+
 /// A part of a record.
 pub enum Part<T> {
     /// As it was made for this record.
@@ -24,21 +41,14 @@ pub enum Part<T> {
 }
 
 impl<T: Serialize> Part<T> {
-    /// What was kept of the part that all of `key` went into, or else what `make` makes. Nothing is kept without a key.
-    /// `size` is how many bytes it is made of beside the key.
-    pub(super) fn new(
-        redactor: &Redactor,
-        of: PartOf,
-        key: Option<Vec<u8>>,
-        size: usize,
-        make: impl FnOnce() -> T,
-    ) -> Self {
-        let Some(key) = key else { return Part::Made(make()) };
+    /// What was kept of the part, or else what `make` makes.
+    pub(super) fn new(redactor: &Redactor, of: PartOf, source: Option<Source>, make: impl FnOnce() -> T) -> Self {
+        let Some(Source { key, size, is_sure }) = source else { return Part::Made(make()) };
         if let Some(kept) = redactor.recall_part(of, &key) {
             return Part::Kept(kept);
         }
         let made = make();
-        redactor.note_part(of, &key, size, &made);
+        redactor.note_part(of, &key, size, is_sure, &made);
         Part::Made(made)
     }
 
@@ -61,23 +71,23 @@ impl<T: Serialize> Serialize for Part<T> {
 }
 
 /// All that goes into what a record says of the client's end; `None` where more does than is usual.
-pub(super) fn key_of_client(client: &ClientSide) -> Option<Vec<u8>> {
+pub(super) fn source_of_client(client: &ClientSide) -> Option<Source> {
     let mut key = Vec::with_capacity(64);
     put_addr(&mut key, Some(&client.addr).filter(|_| client.announced.is_none()))?;
     key.extend_from_slice(&client.connection.to_ne_bytes());
     put_tls(&mut key, client.tls.as_deref());
-    Some(key)
+    Some(Source::of(key))
 }
 
 /// All that goes into what a record says of the upstream's end; `None` where more does than is usual.
-pub(super) fn key_of_upstream(url: &str, upstream: &UpstreamSide) -> Option<Vec<u8>> {
+pub(super) fn source_of_upstream(url: &str, upstream: &UpstreamSide) -> Option<Source> {
     let mut key = Vec::with_capacity(128);
     put_addr(&mut key, upstream.addr.as_ref())?;
     key.extend_from_slice(&upstream.connection?.to_ne_bytes());
     key.push(u8::from(upstream.reused));
     put_text(&mut key, Some(url));
     put_tls(&mut key, upstream.tls.as_deref());
-    Some(key)
+    Some(Source::of(key))
 }
 
 fn put_addr(key: &mut Vec<u8>, addr: Option<&Endpoint>) -> Option<()> {
@@ -113,19 +123,21 @@ fn put_text(key: &mut Vec<u8>, text: Option<&str>) {
 }
 
 /// All that goes into what a record says of a request; `None` where that is more than is worth comparing.
-pub(super) fn key_of_request(head: &KnownHead, request: &Request) -> Option<Vec<u8>> {
+pub(super) fn source_of_request(head: &KnownHead, request: &Request) -> Option<Source> {
     let is_simple = request.trailers.is_none() && request.body.start.is_none();
     let mut key = is_simple.then(|| Vec::with_capacity(64))?;
     key.extend_from_slice(&head.number.to_ne_bytes());
     key.push(request.version as u8);
     key.extend_from_slice(&request.body.size.to_ne_bytes());
     put_text(&mut key, request.authority.as_deref());
-    Some(key)
+    // The same head may come with bodies of any size where it does not say which.
+    let is_sure = request.body.size == 0 || request.head.has("content-length");
+    Some(Source { key, size: request.head.as_received().len(), is_sure })
 }
 
 /// All that goes into what a record says of the answer to a request that was kept under that number: what the server sends
 /// back of the request's secrets is masked. `None` where that is more than is worth comparing.
-pub(super) fn key_of_response(request: u64, head: &KnownHead, response: &Response) -> Option<Vec<u8>> {
+pub(super) fn source_of_response(request: u64, head: &KnownHead, response: &Response) -> Option<Source> {
     let start = response.body.start.as_deref();
     let is_simple = response.trailers.is_none()
         && response.interim_count == 0
@@ -141,7 +153,7 @@ pub(super) fn key_of_response(request: u64, head: &KnownHead, response: &Respons
         key.push(1);
         key.extend_from_slice(start);
     }
-    Some(key)
+    Some(Source { key, size: response.head.as_received().len(), is_sure: false })
 }
 
 #[cfg(test)]
