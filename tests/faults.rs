@@ -160,6 +160,8 @@ fn an_upstream_that_takes_no_connection_is_a_504() {
     assert_refused(tap.addr(), 504, "connection_timeout");
     let record = tap.record();
     assert_failed(&record, "connect-timeout");
+    // The client waited for all of it, from its first byte on.
+    assert!(record["timing"]["total_ms"].as_f64().is_some_and(|total| total >= 200.0), "{record}");
     assert_eq!(record["failure"]["reason"], "no connection within 200ms");
 }
 
