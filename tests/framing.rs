@@ -115,6 +115,18 @@ fn what_is_expected_changes_nothing_of_what_comes() {
 }
 
 #[test]
+fn a_head_that_was_expected_is_given_out_unless_it_is_beyond_the_limit() {
+    let bytes = format!("GET / HTTP/1.1\r\nHost: x\r\nCookie: {}\r\n\r\n", "c".repeat(100)).into_bytes();
+    let head = heads(&mut Framer::of_requests(LIMIT), &bytes, Answers::Nothing).remove(0);
+    for (limit, is_same) in [(LIMIT, true), (bytes.len(), true), (bytes.len() - 1, false)] {
+        let mut framer = Framer::of_requests(limit);
+        framer.expect(Some(head.clone()));
+        let given = heads(&mut framer, &bytes, Answers::Nothing).remove(0);
+        assert_eq!((given.number() == head.number(), given.is_cut()), (is_same, !is_same), "a limit of {limit}");
+    }
+}
+
+#[test]
 fn every_split_gives_the_same() {
     both_directions(|name, bytes, framer, answers| {
         if bytes.len() > 1000 {
