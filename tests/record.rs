@@ -450,7 +450,8 @@ fn secrets_are_shown_only_to_who_insists_and_it_is_said_loudly() {
     let sent = request(&fields).replace("/v1/orders", "/reset/k3JqX9vB2mN7pL5tR8wYquokka");
     (0..4).for_each(|_| drop(recorded(&tap, &sent)));
     wait_for("the end of it", DEADLINE, || tap.stderr().contains("secrets are masked again").then_some(()));
-    // What was folded is told before that word.
+    // What was folded is told before that word; another thread writes it.
+    wait_for("what was folded", DEADLINE, || tap.stdout().contains("(x2 in ").then_some(()));
     let printed = tap.stdout().len();
     let after = recorded(&tap, &sent).to_string();
     for masked in ["lynx-token-3", "tapir-4", "civet-5", "quagga-2", "zebra-nonce-1", "k3JqX9vB2mN7"] {
