@@ -75,7 +75,8 @@ fn what_peers_send_is_text_and_nothing_else() {
         browser.wait("document.querySelector('#detail .heads') && document.querySelector('#detail details.part') && document.querySelector('#detail-title').innerText.includes(document.querySelector('.row.cursor .target').textContent)");
         let shown = browser.text("document.querySelector('#detail').innerText");
         seen += PAYLOADS.iter().filter(|payload| shown.contains(&format!("X-Payload: {payload}"))).count();
-        let raw = browser.text("(() => { const d = [...document.querySelectorAll('#detail details.part')].pop(); d.open = true; return new Promise(done => setTimeout(() => done(d.innerText), 20)); })()");
+        // The parts may be made anew at any moment, since rows come in.
+        let raw = browser.text("(async () => { const wait = () => new Promise(done => setTimeout(done, 20)); for (let n = 0; n < 250; n++) { const part = [...document.querySelectorAll('#detail details.part')].pop(); if (part) part.open = true; await wait(); if (part?.isConnected) return part.innerText; } return 'no part'; })()");
         assert!(raw.contains("authtap/1"), "{raw}");
         for text in [&shown, &raw] {
             assert!(!text.contains(['\u{202e}', '\u{200b}', '\u{9b}', '\u{1b}', '\u{2066}', '\u{feff}']), "{text:?}");
