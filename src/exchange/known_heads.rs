@@ -12,8 +12,8 @@ use super::redact::Redactor;
 use super::view::{Challenged, Offered};
 use crate::wire::RawHead;
 
-/// More credentials or fields with challenges than this, or more parameters of challenges, are read each time: what is kept of a head must not be many times as
-/// large as the head.
+/// More credentials or fields with challenges than this are read each time, and so are more parameters of challenges than
+/// [`MOST_PARAMS`]: what is kept of a head must not be many times as large as the head.
 const MOST_READ: usize = 8;
 
 /// A head that came before.
