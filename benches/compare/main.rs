@@ -49,7 +49,8 @@ fn main() {
     }
 }
 
-/// One line for each subject: the medians of its figures, and the ratio of the first of them to nginx's.
+/// One line for each subject: the medians of its figures, how far one of them went from round to round where that matters,
+/// and the ratio of the first of them to nginx's.
 fn table(workload: &Workload, subjects: &[Subject], figures: &BTreeMap<usize, Vec<Vec<Figure>>>) {
     let medians = |at: usize| -> Vec<Figure> {
         let rounds = figures.get(&at).map(Vec::as_slice).unwrap_or_default();
@@ -62,6 +63,9 @@ fn table(workload: &Workload, subjects: &[Subject], figures: &BTreeMap<usize, Ve
     println!("\n{}", workload.title);
     print!("{:<16}", "");
     workload.figures.iter().for_each(|name| print!("{name:>16}"));
+    if let Some(figure) = workload.spread {
+        print!("{:>16}", format!("± {}", workload.figures.get(figure).unwrap_or(&"")));
+    }
     println!("{:>10}", "ratio");
     for (at, subject) in subjects.iter().enumerate() {
         print!("{:<20}", subject.name());
@@ -70,12 +74,23 @@ fn table(workload: &Workload, subjects: &[Subject], figures: &BTreeMap<usize, Ve
             Some(figure) => print!("{figure:>16.2}"),
             None => print!("{:>16}", "-"),
         });
+        if let Some(figure) = workload.spread {
+            let rounds = figures.get(&at).map(Vec::as_slice).unwrap_or_default();
+            let spread = half_range(rounds.iter().filter_map(|round| round.get(figure).copied().flatten()));
+            spread.map_or_else(|| print!("{:>16}", "-"), |spread| print!("{spread:>16.2}"));
+        }
         let ratio = nginx.as_ref().and_then(|nginx| Some(own.first().copied()?? / nginx.first().copied()??));
         match ratio {
             Some(ratio) => println!("{ratio:>10.2}"),
             None => println!("{:>10}", "-"),
         }
     }
+}
+
+/// Half of what lies between the least and the greatest.
+fn half_range(figures: impl Iterator<Item = f64> + Clone) -> Figure {
+    let (least, greatest) = (figures.clone().min_by(f64::total_cmp)?, figures.max_by(f64::total_cmp)?);
+    Some((greatest - least) / 2.0)
 }
 
 fn median(figures: Vec<Figure>) -> Figure {

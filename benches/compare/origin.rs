@@ -1,6 +1,7 @@
 //! The origin behind every subject, and the byte splice: both in processes of their own, started from this program's file.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -12,6 +13,14 @@ pub(crate) const LARGE: usize = 1 << 20;
 const SMALL: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
 const REFUSED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"orders\"\r\n\
     Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
+
+/// Made once: a connection that first had to make its own would be a slow one.
+static LARGE_ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {LARGE}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + LARGE, b'x');
+    answer
+});
 
 /// Runs what `role` names on a free port, which it prints, until the process is ended.
 pub(crate) fn run(role: &str, to: Option<SocketAddr>) {
@@ -46,11 +55,6 @@ async fn splice(mut client: TcpStream, to: SocketAddr) -> std::io::Result<()> {
 
 async fn answer_all(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let large = [
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes(),
-        &vec![b'x'; LARGE],
-    ]
-    .concat();
     let mut buffer = vec![0; 64 * 1024];
     let (mut filled, mut body) = (0, 0);
     loop {
@@ -65,7 +69,7 @@ async fn answer_all(mut stream: TcpStream) -> std::io::Result<()> {
                 let here = body.min(filled - start);
                 (start, body) = (start + here, body - here);
                 if body == 0 {
-                    stream.write_all(&large).await?;
+                    stream.write_all(&LARGE_ANSWER).await?;
                 }
                 continue;
             }
