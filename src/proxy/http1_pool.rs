@@ -18,19 +18,22 @@ use crate::exchange::{Failure, UpstreamSide};
 pub(super) struct Http1Pool {
     tap: Arc<ListeningTap>,
     errand: Errand,
-    idle: Mutex<Vec<(http1::SendRequest<PassedBody>, UpstreamSide)>>,
+    /// Those that have answered. One is free again when the body of its answer has passed.
+    kept: Mutex<Vec<Kept>>,
 }
+
+type Kept = (http1::SendRequest<PassedBody>, UpstreamSide);
 
 /// The fields that HTTP/2 does not have and must not get (RFC 9113 8.2.2).
 const CONNECTION_FIELDS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
 impl Http1Pool {
     pub(super) fn new(tap: Arc<ListeningTap>, errand: Errand) -> Self {
-        Http1Pool { tap, errand, idle: Mutex::new(Vec::new()) }
+        Http1Pool { tap, errand, kept: Mutex::new(Vec::new()) }
     }
 
     pub(super) async fn send(
-        self: &Arc<Self>,
+        &self,
         parts: request::Parts,
         body: PassedBody,
         recording: &Shared,
@@ -42,26 +45,31 @@ impl Http1Pool {
         for name in CONNECTION_FIELDS {
             response.headers_mut().remove(name);
         }
-        let pool = self.clone();
-        // The connection is free again when the answer's body has passed.
-        tokio::spawn(async move {
-            if sender.ready().await.is_ok()
-                && let Ok(mut idle) = pool.idle.lock()
-                && idle.len() < STREAMS as usize
-            {
-                idle.push((sender, UpstreamSide { reused: true, ..side }));
-            }
-        });
+        if let Ok(mut kept) = self.kept.lock()
+            && kept.len() < STREAMS as usize
+        {
+            kept.push((sender, UpstreamSide { reused: true, ..side }));
+        }
         Ok(response)
     }
 
-    async fn sender(&self, recording: &Shared) -> Result<(http1::SendRequest<PassedBody>, UpstreamSide), Failure> {
-        loop {
-            let Some((sender, side)) = self.idle.lock().ok().and_then(|mut idle| idle.pop()) else { break };
-            if !sender.is_closed() {
-                return Ok((sender, side));
-            }
+    /// One that is free, of which the one that was used last is the least likely to be closed in the meantime.
+    fn free(&self) -> Option<Kept> {
+        let mut kept = self.kept.lock().ok()?;
+        kept.retain(|(sender, _)| !sender.is_closed());
+        let at = kept.iter().rposition(|(sender, _)| sender.is_ready())?;
+        Some(kept.remove(at))
+    }
+
+    async fn sender(&self, recording: &Shared) -> Result<Kept, Failure> {
+        if let Some(free) = self.free() {
+            return Ok(free);
         }
+        // What is rare takes its room for a moment alone.
+        Box::pin(self.connect(recording)).await
+    }
+
+    async fn connect(&self, recording: &Shared) -> Result<Kept, Failure> {
         let offer = [b"http/1.1".to_vec()];
         let connected = upstream::connect(&self.errand, &offer, &self.tap.limits).await?;
         recording.with(|recording| recording.connected_in(connected.took));

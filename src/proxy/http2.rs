@@ -4,6 +4,7 @@
 //! Trailers, flow control and resets pass through: an error that hyper hands over from one side keeps its code when it
 //! is handed to the other.
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ use super::hop::{Hop, Judged};
 use super::http1_pool::Http1Pool;
 use super::http2_limits;
 use super::hyper_error::{SendError, failure_of};
-use super::passed::{Passed, PassedBody, Shared, fields};
+use super::passed::{Passed, PassedBody, Shared};
+use super::recent_heads;
 use super::recorder::{Began, Connection, Recording};
 use super::reply::Reply;
 use super::stream::{Rewound, Stream};
@@ -92,7 +94,7 @@ pub(super) async fn serve(
     let service = service_fn(move |request| requests.clone().answer(request));
     let connection =
         http2_limits::towards_clients(idle).serve_connection(TokioIo::new(Rewound::new(first, stream)), service);
-    let mut connection = std::pin::pin!(connection);
+    let mut connection = pin!(connection);
     let gone = async {
         match upstream_closed {
             // Either way the upstream connection is over.
@@ -100,7 +102,7 @@ pub(super) async fn serve(
             None => std::future::pending().await,
         }
     };
-    let mut gone = std::pin::pin!(gone);
+    let mut gone = pin!(gone);
     // The idle time counts from the last look at which an exchange was open; a look comes each quarter of it.
     let mut looks = tokio::time::interval(idle / 4);
     let mut idle_looks = 0;
@@ -149,6 +151,12 @@ struct Requests {
     open: Arc<()>,
 }
 
+impl Drop for Requests {
+    fn drop(&mut self) {
+        recent_heads::forget_http2(self.connection.client.connection);
+    }
+}
+
 impl Requests {
     /// Passes a request on, and its answer back. An error resets the stream with the code that the error carries.
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, h2::Error> {
@@ -165,10 +173,10 @@ impl Requests {
         let body = Passed::request(body, recording.clone());
         let answer = match &self.sender {
             Sender::Http2 { sender, .. } => {
-                let sending = self.send_http2(sender.clone(), Request::from_parts(parts, body), &recording);
+                let sending = pin!(send_http2(sender.clone(), Request::from_parts(parts, body), &recording));
                 self.in_time(sending, &recording).await
             }
-            Sender::Http1(pool) => self.in_time(pool.send(parts, body, &recording), &recording).await,
+            Sender::Http1(pool) => self.in_time(pin!(pool.send(parts, body, &recording)), &recording).await,
             Sender::Failed(failure) => Err(SendError::Failed(failure.clone())),
         };
         match answer {
@@ -180,7 +188,7 @@ impl Requests {
                 };
                 let mut response = response;
                 self.hear_from_behind(&mut response, &recording);
-                let head = response_head(&response, version);
+                let head = self.response_head(&response, version);
                 self.tell_tap_before(&mut response, &recording, &head);
                 recording.with(|recording| recording.response(head, version));
                 Ok(response.map(|body| Passed::response(body, recording).boxed_unsync()))
@@ -204,10 +212,9 @@ impl Requests {
 
     fn recording(&self, parts: &http::request::Parts) -> Recording {
         let target = parts.uri.path_and_query().map_or("*", |target| target.as_str());
-        let start_line = format!("{} {target} HTTP/2", parts.method);
-        let fields = parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let start_line = [parts.method.as_str(), " ", target, " HTTP/2"].concat();
         let request = exchange::Request {
-            head: RawHead::from_fields(&start_line, fields),
+            head: recent_heads::http2_request(self.connection.client.connection, &start_line, &parts.headers),
             version: Version::Http2,
             authority: parts.uri.authority().map(ToString::to_string),
             body: Default::default(),
@@ -324,14 +331,14 @@ impl Requests {
         }
     }
 
-    /// Waits for an answer, from the end of the request on no longer than the upstream may take.
+    /// Waits for an answer, from the end of the request on no longer than the upstream may take. What is waited for stays
+    /// where it is: a future has room for all that it is handed.
     async fn in_time(
         &self,
-        answer: impl Future<Output = Result<Response<Incoming>, SendError>>,
+        mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, SendError>>>,
         recording: &Shared,
     ) -> Result<Response<Incoming>, SendError> {
         let Some(limit) = self.tap.limits.response_timeout else { return answer.await };
-        let mut answer = std::pin::pin!(answer);
         loop {
             let waited = recording.waited().unwrap_or_default();
             if waited >= limit {
@@ -344,26 +351,25 @@ impl Requests {
         }
     }
 
-    async fn send_http2(
-        &self,
-        mut sender: http2::SendRequest<PassedBody>,
-        request: Request<PassedBody>,
-        recording: &Shared,
-    ) -> Result<Response<Incoming>, SendError> {
-        if let Err(error) = sender.ready().await {
-            let mut served_before = false;
-            recording.with(|recording| served_before = recording.is_upstream_reused());
-            return Err(if served_before { SendError::of_unsent(&error) } else { SendError::of(&error) });
-        }
-        sender.send_request(request).await.map_err(|error| SendError::of(&error))
+    fn response_head<B>(&self, response: &Response<B>, version: Version) -> RawHead {
+        let status = response.status();
+        let reason = status.canonical_reason().filter(|_| version != Version::Http2).unwrap_or_default();
+        let start_line = [version.as_str(), " ", status.as_str(), " ", reason].concat();
+        recent_heads::http2_response(self.connection.client.connection, start_line.trim_end(), response.headers())
     }
 }
 
-fn response_head<B>(response: &Response<B>, version: Version) -> RawHead {
-    let status = response.status();
-    let reason = status.canonical_reason().filter(|_| version != Version::Http2).unwrap_or_default();
-    let start_line = format!("{} {} {reason}", version.as_str(), status.as_u16());
-    RawHead::from_fields(start_line.trim_end(), fields(response.headers()))
+async fn send_http2(
+    mut sender: http2::SendRequest<PassedBody>,
+    request: Request<PassedBody>,
+    recording: &Shared,
+) -> Result<Response<Incoming>, SendError> {
+    if let Err(error) = sender.ready().await {
+        let mut served_before = false;
+        recording.with(|recording| served_before = recording.is_upstream_reused());
+        return Err(if served_before { SendError::of_unsent(&error) } else { SendError::of(&error) });
+    }
+    sender.send_request(request).await.map_err(|error| SendError::of(&error))
 }
 
 fn own_response(reply: Reply, is_head: bool) -> Response<AnswerBody> {

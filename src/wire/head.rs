@@ -77,6 +77,15 @@ impl RawHead {
         Self::of(Parts { bytes: bytes.into(), start_line, fields: spans, defects: Vec::new(), size })
     }
 
+    /// Whether [`Self::from_fields`] would make the same one of these.
+    pub fn says<'a>(&self, start_line: &str, mut fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> bool {
+        self.start_line() == start_line.as_bytes()
+            && self
+                .fields()
+                .all(|own| fields.next().is_some_and(|(name, value)| own.value == value && own.name == name))
+            && fields.next().is_none()
+    }
+
     /// The start line without its line end; empty for trailers.
     pub fn start_line(&self) -> &[u8] {
         self.0.start_line.of(&self.0.bytes)
