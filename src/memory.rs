@@ -499,7 +499,7 @@ impl Memory {
         let sent = view.main_credentials().map(|offered| Sent {
             time: exchange.time,
             place: offered.place,
-            name: offered.name.chars().take(NAME).collect(),
+            name: bounded_name(&offered.name),
             scheme: offered.credentials.scheme.clone().map(bounded),
             fingerprint: offered.fingerprint,
             accepted: view.is_success(),
@@ -640,9 +640,13 @@ impl Memory {
 /// A scheme that nobody knows is as long as its sender likes.
 fn bounded(scheme: Scheme) -> Scheme {
     match scheme {
-        Scheme::Other(name) => Scheme::Other(name.chars().take(NAME).collect()),
+        Scheme::Other(name) => Scheme::Other(bounded_name(&name)),
         known => known,
     }
+}
+
+fn bounded_name(name: &str) -> String {
+    name.get(..name.floor_char_boundary(NAME)).unwrap_or_default().to_owned()
 }
 
 fn fingerprint(view: &View<'_>, bytes: &[u8]) -> Fingerprint {

@@ -183,7 +183,10 @@ impl Paths {
     /// Takes an exchange in; gives what can be told now.
     pub fn add(&mut self, exchange: Box<Exchange>, now: Instant) -> Vec<Request> {
         let id = exchange.path.id;
-        let mut ready: Vec<Request> = self.keep(exchange, now).into_iter().collect();
+        if let Some(alone) = self.keep(exchange, now) {
+            return vec![alone];
+        }
+        let mut ready = Vec::new();
         if let Some(open) = self.open.get_mut(&id).filter(|open| open.has_outer) {
             if is_complete(open) {
                 ready.extend(self.settle(id, now));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use ulid::{ULID_LEN, Ulid};
 
 use super::recalled::Line;
 
@@ -28,14 +29,16 @@ pub struct Record<'a> {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// A ULID: unique, and sortable by time.
-    pub id: String,
+    #[serde(serialize_with = "as_text")]
+    pub id: Ulid,
     /// When the first byte of the request came: RFC 3339, UTC, milliseconds.
     #[serde(serialize_with = "milliseconds")]
     pub time: Timestamp,
     /// The tap's name.
     pub tap: &'a str,
     /// The same for one request at all taps of a path.
-    pub path_id: String,
+    #[serde(serialize_with = "as_text")]
+    pub path_id: Ulid,
     /// The exchange at the tap before, where a hop header told of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
@@ -480,6 +483,10 @@ pub fn is_unprintable(char: char) -> bool {
                 | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e01ef}'
         )
+}
+
+fn as_text<S: Serializer>(id: &Ulid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.array_to_str(&mut [0; ULID_LEN]))
 }
 
 fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -188,6 +188,14 @@ impl<'a> View<'a> {
         self.known_response.as_deref()
     }
 
+    /// The number of what is told of the request, where that is its head alone and came before: all that was the same has
+    /// the same one.
+    pub fn number_of_request(&self) -> Option<u64> {
+        let request = &self.exchange.request;
+        let is_all = request.body.start.is_none() && request.trailers.is_none();
+        self.known_request().filter(|_| is_all).map(|known| known.number)
+    }
+
     /// The exchange itself.
     pub fn exchange(&self) -> &'a Exchange {
         self.exchange

@@ -33,7 +33,7 @@ use metrics::Counting;
 use output::Output;
 use probes::Probes;
 use ring::Ring;
-use shown::{Fine, Shown};
+use shown::{Counted, Shown};
 use summary::Summary;
 pub(crate) use wrap::{cut, wrap};
 
@@ -183,16 +183,14 @@ impl Sinks {
         self.count += 1;
         self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
         let findings = &diagnosis.whole.findings;
-        let has_alarm = findings.first().is_some_and(|finding| finding.severity > Severity::Info);
-        let is_told = has_alarm || matches!(self.log, Log::Text(_)) || !self.probes.are_usual();
-        let shown = is_told.then(|| {
+        let is_told = matches!(self.log, Log::Text(_)) || !self.probes.are_usual();
+        let shown = (is_told || !self.is_counted(outermost, findings)).then(|| {
             let mut shown = Shown::of(outermost);
             self.probes.mark(&mut shown, findings, views);
             shown
         });
-        match &shown {
-            Some(shown) => self.summary.add(shown, findings),
-            None => self.summary.add_fine(&Fine::of(outermost)),
+        if let Some(shown) = &shown {
+            self.summary.add(shown, findings);
         }
         if diagnosis.whole.is_left_out {
             self.summary.leave_out();
@@ -232,6 +230,18 @@ impl Sinks {
             }
             let text = console.exchange(shown, self.count, findings);
             self.stdout.put(text.as_bytes());
+        }
+    }
+
+    /// Counts an exchange of which nobody is told, where that takes no text.
+    fn is_counted(&mut self, view: &View<'_>, findings: &[Finding]) -> bool {
+        let counted = Counted::of(view);
+        match findings.first().filter(|finding| finding.severity > Severity::Info) {
+            Some(finding) => self.summary.add_again(&counted, finding),
+            None => {
+                self.summary.add_fine(&counted);
+                true
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! exchange.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -45,25 +46,44 @@ pub struct Shown {
     pub(super) whose: u64,
 }
 
-/// An exchange in which nothing was found and that nobody is told of, as it is counted: no text is made of it.
-pub(super) struct Fine<'e> {
+/// An exchange that nobody is told of, or that is like one before it, as it is counted: no text is made of it.
+pub(super) struct Counted<'e> {
     /// Whether it is a health probe.
     pub(super) is_probe: bool,
     /// When it began, where it was served and had credentials.
     pub(super) served: Option<Timestamp>,
     /// The backend that answered.
     pub(super) backend: Option<&'e Endpoint>,
+    /// Who asked whom for what, where that can be told shortly.
+    pub(super) way: Option<Way>,
 }
 
-impl<'e> Fine<'e> {
+/// Two exchanges for which it is the same have the same route, credentials, client and backend.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    request: u64,
+    client: IpAddr,
+    backend: SocketAddr,
+}
+
+impl Way {
+    fn of(view: &View<'_>) -> Option<Self> {
+        let exchange = view.exchange();
+        let Some(Endpoint::Tcp(backend)) = exchange.upstream.addr else { return None };
+        Some(Way { request: view.number_of_request()?, client: exchange.client.addr.ip()?, backend })
+    }
+}
+
+impl<'e> Counted<'e> {
     /// What is counted of a live exchange.
     pub(super) fn of(view: &View<'e>) -> Self {
         let exchange = view.exchange();
         let is_served = exchange.response.seen().is_some_and(|response| (200..300).contains(&response.status));
-        Fine {
+        Counted {
             is_probe: is_probe(view.request().value("user-agent").unwrap_or_default(), view.path()),
             served: Some(exchange.time).filter(|_| is_served && view.main_credentials().is_some()),
             backend: exchange.upstream.addr.as_ref(),
+            way: Way::of(view),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The end of a run: what failed, by cause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::escape::printable;
-use super::shown::{Fine, Shown};
+use super::shown::{Counted, Shown, Way};
 use super::wrap::cut;
 use super::{Lost, counted};
 use crate::exchange::Endpoint;
@@ -15,6 +15,9 @@ use crate::rules::{Finding, Severity};
 
 /// Distinct values that are told apart for each cause; beyond that it is "many".
 const DISTINCT: usize = 64;
+
+/// Ways that are known again for each cause.
+const WAYS: usize = 256;
 
 const WIDTH: usize = 80;
 
@@ -42,6 +45,8 @@ struct Cause {
     routes: BTreeSet<String>,
     backends: BTreeSet<String>,
     since: Option<Timestamp>,
+    /// Those of which all of that was noted.
+    ways: HashSet<Way>,
 }
 
 impl Summary {
@@ -64,6 +69,7 @@ impl Summary {
             routes: BTreeSet::new(),
             backends: BTreeSet::new(),
             since: shown.time,
+            ways: HashSet::new(),
         });
         cause.severity = cause.severity.max(first.severity);
         cause.count += 1;
@@ -78,7 +84,7 @@ impl Summary {
     }
 
     /// Counts an exchange in which nothing was found and that nobody is told of.
-    pub(super) fn add_fine(&mut self, fine: &Fine<'_>) {
+    pub(super) fn add_fine(&mut self, fine: &Counted<'_>) {
         self.exchanges += 1;
         self.probes += u64::from(fine.is_probe);
         if fine.served.is_none() {
@@ -91,6 +97,25 @@ impl Summary {
         }
     }
 
+    /// Counts an exchange that nobody is told of and that went the same way as one before it, with the same finding. Says
+    /// whether there was one; the next time, there was.
+    pub(super) fn add_again(&mut self, again: &Counted<'_>, finding: &Finding) -> bool {
+        let Some(way) = again.way else { return false };
+        let Some(cause) = self.causes.get_mut(finding.rule.name) else { return false };
+        if cause.ways.contains(&way) {
+            self.exchanges += 1;
+            self.probes += u64::from(again.is_probe);
+            cause.severity = cause.severity.max(finding.severity);
+            cause.count += 1;
+            return true;
+        }
+        if cause.ways.len() >= WAYS {
+            cause.ways = HashSet::new();
+        }
+        cause.ways.insert(way);
+        false
+    }
+
     /// Notes that the exchange that was counted last was not diagnosed.
     pub fn leave_out(&mut self) {
         self.left_out += 1;
@@ -101,6 +126,7 @@ impl Summary {
         for cause in self.causes.values_mut() {
             let count = cause.routes.len();
             cause.routes = (0..count).map(|number| format!("(a route of before {number})")).collect();
+            cause.ways = HashSet::new();
         }
     }
 
@@ -268,27 +294,33 @@ mod tests {
     #[test]
     fn what_nobody_is_told_of_is_counted_like_the_rest() {
         let asked = "> GET /a HTTP/1.1\n> Host: x\n> Authorization: Bearer abcdefghijklmnop\n";
+        let refused = format!("{asked}< HTTP/1.1 401 Unauthorized\n");
         let text = format!(
-            "{asked}< HTTP/1.1 200 OK\n> GET /healthz HTTP/1.1\n> Host: x\n< HTTP/1.1 200 OK\n\
-             {asked}< HTTP/1.1 401 Unauthorized\n{asked}< HTTP/1.1 204 No Content\n"
+            "* upstream addr 10.0.0.1:80\n{asked}< HTTP/1.1 200 OK\n> GET /healthz HTTP/1.1\n> Host: x\n< HTTP/1.1 200 OK\n\
+             {}{asked}< HTTP/1.1 204 No Content\n* client addr 10.0.0.9\n{refused}",
+            refused.repeat(5)
         );
         let redactor = Redactor::new(FingerprintKey::from_bytes(b"test"), []);
         let mut diagnoser = Diagnoser::default();
-        let (mut whole, mut brief) = (Summary::default(), Summary::default());
+        let (mut whole, mut brief, mut again) = (Summary::default(), Summary::default(), 0);
         for exchange in &transcript::parse(&text).unwrap() {
             let view = View::new(exchange, &redactor);
             let findings = diagnoser.diagnose(&view).findings;
             whole.add(&Shown::of(&view), &findings);
-            match findings.first().is_some_and(|finding| finding.severity > Severity::Info) {
-                true => brief.add(&Shown::of(&view), &findings),
-                false => brief.add_fine(&Fine::of(&view)),
+            let counted = Counted::of(&view);
+            match findings.first().filter(|finding| finding.severity > Severity::Info) {
+                Some(finding) if brief.add_again(&counted, finding) => again += 1,
+                Some(_) => brief.add(&Shown::of(&view), &findings),
+                None => brief.add_fine(&counted),
             }
         }
         let said = |summary: &Summary| summary.text(Duration::from_secs(1), &Lost::default(), 0, 0);
         assert_eq!(said(&whole), said(&brief));
         assert_eq!((whole.served, &whole.serving), (brief.served, &brief.serving));
+        // The first ones are not known yet when they come, and neither is the other client.
+        assert!((1..5).contains(&again), "{again}");
         assert!(
-            said(&brief).contains("4 requests   3 fine") && said(&brief).contains("1 health probe "),
+            said(&brief).contains("9 requests   3 fine") && said(&brief).contains("1 health probe "),
             "{}",
             said(&brief)
         );

@@ -18,7 +18,6 @@ impl<'a> Record<'a> {
     /// The record of an exchange.
     pub fn new(view: &'a View<'a>, diagnosis: Diagnosis<'a>, hops: Vec<Hop<'a>>) -> Self {
         let exchange = view.exchange();
-        let id = exchange.id.to_string();
         let redactor = view.redactor();
         let source = repeated::source_of_client(&exchange.client);
         let client = Part::new(redactor, PartOf::Client, source, || client(&exchange.client));
@@ -40,10 +39,10 @@ impl<'a> Record<'a> {
         };
         Record {
             schema: SCHEMA,
-            path_id: exchange.path.id.to_string(),
+            id: exchange.id,
+            path_id: exchange.path.id,
             parent_id: exchange.path.parent.map(|id| id.to_string()),
             fingerprint_key: redactor.key_id(),
-            id,
             time: exchange.time,
             tap: &exchange.tap.name,
             client,

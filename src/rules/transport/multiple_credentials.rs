@@ -66,15 +66,15 @@ const KEY_AND_TOKEN: &str = r#"> GET /orders HTTP/1.1
 "#;
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
-    let lines: Vec<&Offered> = view.offered().iter().filter(|o| o.place == OfferedIn::Authorization).collect();
-    let found = match lines.as_slice() {
-        [_, _, ..] => {
-            let summary = format!("Authorization stands in the request {} times", lines.len());
+    let lines = || view.offered().iter().filter(|offered| offered.place == OfferedIn::Authorization);
+    let found = match (lines().next(), lines().count()) {
+        (Some(_), count @ 2..) => {
+            let summary = format!("Authorization stands in the request {count} times");
             let found = RULE.found(Certainty::Certain, summary).header("authorization");
-            lines.iter().take(4).fold(found, |found, offered| with_credentials(found, view, offered))
+            lines().take(4).fold(found, |found, offered| with_credentials(found, view, offered))
         }
-        [one] if !one.credentials.joined.is_empty() => joined(view, one),
-        [one] => match second_way(view, one) {
+        (Some(one), _) if !one.credentials.joined.is_empty() => joined(view, one),
+        (Some(one), _) => match second_way(view, one) {
             Some(other) => {
                 let summary = format!("the same request carries a token in Authorization and in its {}", way(other));
                 let certainty = if view.status() == 400 { Certainty::Certain } else { Certainty::Likely };
@@ -83,7 +83,7 @@ fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
             }
             None => return Vec::new(),
         },
-        [] => match same_in_two_fields(view) {
+        (None, _) => match same_in_two_fields(view) {
             Some((one, other)) => {
                 let summary = format!("the same key is in {} and in {}", one.name, other.name);
                 let found = RULE.found(Certainty::Likely, summary).header(&one.name);
