@@ -18,10 +18,31 @@ pub use request::judge;
 type NamedCheck = (&'static str, fn(&View<'_>, &Memory) -> Vec<Finding>);
 
 /// The checks of one exchange, next to each other: they run for every one, and the rules themselves are large.
-static CHECKS: LazyLock<Vec<NamedCheck>> = LazyLock::new(|| checks_of(RULES));
+static CHECKS: LazyLock<Checks> = LazyLock::new(|| Checks::of(RULES));
 
-fn checks_of(rules: &[&'static Rule]) -> Vec<NamedCheck> {
-    rules.iter().filter_map(|rule| Some((rule.name, rule.check.exchange()?))).collect()
+struct Checks {
+    /// First those that are asked of every exchange, then those that are not asked of a success.
+    all: Vec<NamedCheck>,
+    of_every: usize,
+}
+
+impl Checks {
+    fn of(rules: &[&'static Rule]) -> Self {
+        let of = |is_for_failures: bool| {
+            let rules = rules.iter().filter(move |rule| rule.check.is_for_failures() == is_for_failures);
+            rules.filter_map(|rule| Some((rule.name, rule.check.exchange()?)))
+        };
+        let mut all: Vec<NamedCheck> = of(false).collect();
+        let of_every = all.len();
+        all.extend(of(true));
+        Checks { all, of_every }
+    }
+
+    /// Those that may have something to say of an exchange.
+    fn about(&self, view: &View<'_>) -> &[NamedCheck] {
+        let count = if view.is_success() { self.of_every } else { self.all.len() };
+        self.all.get(..count).unwrap_or_default()
+    }
 }
 
 /// What is wrong with an exchange: the verdict's finding first, each kind of fault once. Pure; `memory` is what earlier
@@ -73,13 +94,13 @@ impl Diagnoser {
     }
 }
 
-fn run(checks: &[NamedCheck], view: &View<'_>, memory: &Memory) -> Diagnosis {
+fn run(checks: &Checks, view: &View<'_>, memory: &Memory) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let normal = panics::guarded(|| normal::recognise(view, memory)).unwrap_or_else(|| {
         diagnosis.failed.push("normal");
         None
     });
-    let mut checks = checks.iter();
+    let mut checks = checks.about(view).iter();
     let mut running = None;
     // One guard for all of them, put up again behind a rule that broke, costs less than one for each.
     while panics::guarded(|| {
@@ -213,7 +234,7 @@ mod tests {
         let view = View::new(&exchange, &redactor);
         let rules: Vec<&'static Rule> =
             rules.iter().map(|rule| &*Box::leak(Box::new(Rule { examples: EXAMPLES, ..*rule }))).collect();
-        let diagnosis = run(&checks_of(&rules), &view, &Memory::default());
+        let diagnosis = run(&Checks::of(&rules), &view, &Memory::default());
         let findings = diagnosis.findings.iter().map(|finding| (finding.rule.name, finding.severity)).collect();
         (findings, diagnosis.failed)
     }

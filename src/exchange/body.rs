@@ -140,8 +140,10 @@ impl Body {
             [coding] => unpack(&coding.trim_ascii().to_ascii_lowercase(), start)?,
             _ => return None,
         };
-        let text = String::from_utf8_lossy(&unpacked);
-        (!text.contains('\0')).then(|| text.into_owned())
+        if memchr::memchr(0, &unpacked).is_some() {
+            return None;
+        }
+        Some(String::from_utf8(unpacked).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 }
 

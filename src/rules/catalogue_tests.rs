@@ -8,7 +8,7 @@ use crate::auth::FingerprintKey;
 use crate::diagnose::Diagnoser;
 use crate::exchange::given::Given;
 use crate::exchange::redact::Redactor;
-use crate::exchange::{Exchange, transcript};
+use crate::exchange::{Capture, Exchange, transcript};
 use crate::paths::{requests_of, taps_of};
 
 #[test]
@@ -218,6 +218,32 @@ fn no_finding_holds_a_secret() {
             });
         }
     }
+}
+
+/// Whatever came before, a rule that is not asked of a success would have had nothing to say.
+#[test]
+fn rules_about_failures_are_silent_on_every_success() {
+    let redactor = Redactor::new(FingerprintKey::from_bytes(b"examples"), []);
+    let asked: Vec<_> = RULES.iter().filter(|rule| rule.check.is_for_failures()).collect();
+    let mut count = 0;
+    for example in RULES.iter().flat_map(|rule| rule.examples) {
+        let mut memory = Memory::default();
+        memory.set_given(given_in(example.transcript));
+        let exchanges = || transcript::parse(example.transcript).unwrap();
+        for (exchange, mut served) in exchanges().iter().zip(exchanges()) {
+            if let Capture::Seen(response) = &mut served.response {
+                response.status = 200;
+            }
+            let view = View::new(&served, &redactor);
+            for rule in asked.iter().filter(|_| view.is_success()) {
+                let check = rule.check.exchange().unwrap();
+                assert!(check(&view, &memory).is_empty(), "{} in {:?}", rule.name, example.name);
+                count += 1;
+            }
+            memory.learn(&View::new(exchange, &redactor));
+        }
+    }
+    assert!(count > 1000 && asked.len() > 30, "{count} of {}", asked.len());
 }
 
 /// Every example with one character changed goes through every rule.

@@ -20,6 +20,7 @@ pub mod finding;
 pub mod hop;
 mod json;
 pub mod normal;
+mod phrases;
 pub mod products;
 pub mod redirect;
 pub mod session;
@@ -234,6 +235,8 @@ pub struct Rule {
 pub enum Check {
     /// One exchange, and what earlier ones told.
     Exchange(fn(&View<'_>, &Memory) -> Vec<Finding>),
+    /// The same of an exchange that is no success ([`View::is_success`]). Of one that is, it has nothing to say and is not asked.
+    Failure(fn(&View<'_>, &Memory) -> Vec<Finding>),
     /// A request's way over one hop, which two taps saw.
     Hop(fn(&Crossing<'_>, &Memory) -> Vec<Finding>),
     /// Each of them, by a check of its own.
@@ -244,16 +247,21 @@ impl Check {
     /// The check of one exchange.
     pub fn exchange(self) -> Option<fn(&View<'_>, &Memory) -> Vec<Finding>> {
         match self {
-            Self::Exchange(check) | Self::Both(check, _) => Some(check),
+            Self::Exchange(check) | Self::Failure(check) | Self::Both(check, _) => Some(check),
             Self::Hop(_) => None,
         }
+    }
+
+    /// Whether a success is nothing to it.
+    pub fn is_for_failures(self) -> bool {
+        matches!(self, Self::Failure(_))
     }
 
     /// The check of a way over a hop.
     pub fn hop(self) -> Option<fn(&Crossing<'_>, &Memory) -> Vec<Finding>> {
         match self {
             Self::Hop(check) | Self::Both(_, check) => Some(check),
-            Self::Exchange(_) => None,
+            Self::Exchange(_) | Self::Failure(_) => None,
         }
     }
 }

@@ -3,7 +3,9 @@
 mod entries;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use super::phrases::Phrases;
 use super::{Finding, Severity};
 use crate::exchange::View;
 use crate::hops::{Change, Crossing, Difference, Message, NameCase, Value};
@@ -208,11 +210,11 @@ fn advice(rule: &str, view: &View<'_>) -> Option<(&'static str, Product, String)
     let answer = view.response().map(|response| &response.head);
     if let (Some(answer), Some(topic)) = (answer, topic(BEHIND)) {
         let by_field = MARKS.iter().find_map(|mark| found(answer, mark));
-        return with(by_field.or_else(|| by_text(view, TEXT_MARKS))?, topic);
+        return with(by_field.or_else(|| by_text(view, &MARKED, TEXT_MARKS))?, topic);
     }
     if REFUSED.contains(&rule)
         && let Some(by) = answer.and_then(|answer| {
-            OWN_ANSWERS.iter().find_map(|mark| found(answer, mark)).or_else(|| by_text(view, OWN_TEXTS))
+            OWN_ANSWERS.iter().find_map(|mark| found(answer, mark)).or_else(|| by_text(view, &OWN, OWN_TEXTS))
         })
     {
         return with(by, Topic::Refusal);
@@ -224,10 +226,13 @@ fn advice(rule: &str, view: &View<'_>) -> Option<(&'static str, Product, String)
     topic(BEFORE).and_then(before)
 }
 
-fn by_text(view: &View<'_>, marks: &[(&str, Product)]) -> Option<(Product, String)> {
-    let text = view.error_text()?.to_ascii_lowercase();
-    let (_, product) = marks.iter().find(|(word, _)| text.contains(word))?;
-    Some((*product, "by the text of the answer".to_owned()))
+/// The words of those that are known by the text of their answers, in the same order.
+static MARKED: LazyLock<Phrases> = LazyLock::new(|| Phrases::of_each(TEXT_MARKS.iter().map(|mark| mark.0)));
+static OWN: LazyLock<Phrases> = LazyLock::new(|| Phrases::of_each(OWN_TEXTS.iter().map(|mark| mark.0)));
+
+fn by_text(view: &View<'_>, words: &Phrases, marks: &[(&str, Product)]) -> Option<(Product, String)> {
+    let (index, _) = words.all_in(&view.error_text()?.to_ascii_lowercase()).next()?;
+    Some((marks.get(index)?.1, "by the text of the answer".to_owned()))
 }
 
 /// Which kind of proxy spells all names so.

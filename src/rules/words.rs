@@ -5,6 +5,9 @@
 
 mod entries;
 
+use std::sync::LazyLock;
+
+use super::phrases::Phrases;
 use crate::exchange::View;
 
 pub(super) use entries::WORDS;
@@ -81,17 +84,30 @@ pub(super) enum Meaning {
 /// The text in the answer that says most, if the dictionary knows one. The answer has to be a 4xx with a small body.
 pub(super) fn said(view: &View<'_>) -> Option<&'static Words> {
     let index = view.words(|| {
+        let said = |place: Where, text: &str| longest_in(text, |known| known == Where::Anywhere || known == place);
         let texts = texts(view)?;
-        let is_said = |words: &Words| texts.iter().any(|(place, text)| is_in(words, *place, text));
-        let matches = WORDS.iter().enumerate().filter(|(_, words)| is_said(words));
-        matches.max_by_key(|(_, words)| words.phrase.len()).map(|(index, _)| index)
+        texts.iter().filter_map(|(place, text)| said(*place, text)).max_by_key(says_most)
     });
     WORDS.get(index?)
 }
 
+/// The phrases of all entries, in their order.
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| Phrases::of_each(WORDS.iter().map(|words| words.phrase)));
+
+/// The entry that says most, of those whose phrase is in a text and whose place is the right one.
+fn longest_in(text: &str, is_place: impl Fn(Where) -> bool) -> Option<usize> {
+    let is_right = |index: &usize| WORDS.get(*index).is_some_and(|words| is_place(words.place));
+    PHRASES.all_in(text).map(|(index, _)| index).filter(is_right).max_by_key(says_most)
+}
+
+/// The longer phrase says more.
+fn says_most(index: &usize) -> (usize, usize) {
+    (WORDS.get(*index).map_or(0, |words| words.phrase.len()), *index)
+}
+
 /// What applications write by hand where no credentials came, in lower case. Each of them is the whole point of the text
 /// that it stands in, so that no product has to be known.
-const BY_HAND: [&str; 18] = [
+static BY_HAND: Phrases = Phrases::of(&[
     "no token provided",
     "token not provided",
     "missing token",
@@ -110,14 +126,13 @@ const BY_HAND: [&str; 18] = [
     "no api key provided",
     "credentials were not provided",
     "no credentials provided",
-];
+]);
 
 /// The words by which a body says that no credentials came, where the dictionary does not know the product.
 pub(super) fn says_none_came(view: &View<'_>) -> Option<&'static str> {
     let response = view.response().filter(|response| response.body.size <= LARGEST_BODY)?;
     let is_refusal = matches!(response.status, 400 | 401 | 403);
-    let text = view.error_text().filter(|_| is_refusal)?.to_lowercase();
-    BY_HAND.iter().find(|phrase| text.contains(**phrase)).copied()
+    BY_HAND.first_in(&view.error_text().filter(|_| is_refusal)?.to_ascii_lowercase())
 }
 
 /// The words of the answer that say that no credentials came, whoever wrote them.
@@ -148,12 +163,6 @@ fn texts(view: &View<'_>) -> Option<Vec<(Where, String)>> {
 /// No phrase is shorter, so that it can be told from others.
 const SHORTEST: usize = 10;
 
-fn is_in(words: &Words, place: Where, text: &str) -> bool {
-    let is_place = words.place == Where::Anywhere || words.place == place;
-    // Most texts are short, and a search costs more than to see that.
-    is_place && text.len() >= words.phrase.len() && text.contains(words.phrase)
-}
-
 /// The grpc-message of the answer, with its percent-encoding undone (gRPC over HTTP/2, Responses).
 pub(super) fn grpc_message(view: &View<'_>) -> Option<String> {
     let response = view.response()?;
@@ -165,8 +174,7 @@ pub(super) fn grpc_message(view: &View<'_>) -> Option<String> {
 /// The text in a gRPC answer that says most, if the dictionary knows one.
 pub(super) fn said_in_grpc(view: &View<'_>) -> Option<&'static Words> {
     let text = grpc_message(view)?;
-    let matches = WORDS.iter().filter(|words| words.place != Where::Challenge && text.contains(words.phrase));
-    matches.max_by_key(|words| words.phrase.len())
+    WORDS.get(longest_in(&text, |place| place != Where::Challenge)?)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a page load, for which the prompt is meant", PAGE),
         Example::quiet("a scheme without a prompt", BEARER),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

@@ -33,7 +33,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a wrong password in a login form", FORM),
         Example::quiet("a success needs no challenge", SUCCESS),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the client answers", ANSWERED),
         Example::quiet("each in a line of its own", LINES),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// So many challenges in a row, with this one, that the client left without an answer.

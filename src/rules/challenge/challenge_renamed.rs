@@ -37,7 +37,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("both names are there", BOTH),
         Example::quiet("another name on a success", SUCCESS),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("both are offered", BOTH),
         Example::quiet("SHA-256 is answered", SHA256),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

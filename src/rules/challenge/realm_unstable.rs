@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a few areas with names of their own", AREAS),
         Example::quiet("one realm for all", ONE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// So many other realms of the host show that it is no area of its own.

@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a client that has a token already", TOKEN),
         Example::quiet("an API that has nothing to do with MCP", API),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

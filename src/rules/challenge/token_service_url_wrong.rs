@@ -35,7 +35,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("all of it is inside", ALL_INSIDE),
         Example::quiet("a realm that only looks like an address", LABEL),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

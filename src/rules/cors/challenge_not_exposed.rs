@@ -36,7 +36,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a page that does not use it", PLAIN),
         Example::quiet("a client that is no browser", PROGRAM),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the page asks its own server", OWN),
         Example::quiet("nothing there answers other origins", NONE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -23,7 +23,7 @@ pub static RULE: Rule = Rule {
         Example::fires("to https", HTTPS),
         Example::quiet("a GET may be redirected", GET),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const LOGIN: &str = r#"> OPTIONS /api/orders HTTP/1.1

@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("it is answered", ANSWERED),
         Example::quiet("an OPTIONS that is no preflight", PLAIN),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const UNAUTHORIZED: &str = r#"> OPTIONS /api/orders HTTP/1.1

@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a line break, and nobody minds", ACCEPTED),
         Example::quiet("an empty user name, as some APIs want it", NO_USER),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const KINDS: [DefectKind; 2] = [DefectKind::BasicEncodedTwice, DefectKind::BasicEndsInNewline];

@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("bearer in lower case, and it is accepted", ACCEPTED),
         Example::quiet("Bearer as registered", REGISTERED),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

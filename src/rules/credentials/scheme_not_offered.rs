@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("another scheme is named, and the answer is a success", ACCEPTED),
         Example::quiet("NTLM begun where Negotiate is offered", NTLM),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("to the login page", LOGIN),
         Example::quiet("a redirect of long ago", LONG_AGO),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// A client follows a redirect at once.

@@ -30,7 +30,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("somebody reloads a page", RELOADED),
         Example::quiet("each hour a login", HOURLY),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// So many times back and away again; a second login may be asked for on purpose, for a page that needs more.

@@ -46,7 +46,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the nonce is put into the proof", PROVEN),
         Example::quiet("two requests at once with one nonce", AT_ONCE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// Another thread of the client may have sent its request before it knew of the refusal of the first.

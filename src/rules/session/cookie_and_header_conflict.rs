@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("both together are accepted", BOTH),
         Example::quiet("apart, one after the other", APART),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -23,7 +23,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("one blip", BLIP),
         Example::quiet("it goes on to work", WORKS),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

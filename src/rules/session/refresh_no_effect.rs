@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the new token is accepted", RENEWED),
         Example::quiet("a refresh before the token ran out", EARLY),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// What was on its way while the token was refreshed arrives by then.

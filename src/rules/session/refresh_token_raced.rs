@@ -20,7 +20,7 @@ pub static RULE: Rule = Rule {
     spec: &[Spec::rfc(6749, "6"), Spec::rfc(9700, "4.14.2")],
     supersedes: &["credentials-rejected", "known-error-text"],
     examples: &[Example::fires("two requests within a second", RACED), Example::quiet("each token once", ROTATED)],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// What is further apart is an old token that somebody kept.

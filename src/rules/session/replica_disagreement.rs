@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("it worked, and then it did not any more", ONCE),
         Example::quiet("the new login works, and goes on to", LOGIN),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// What is further apart may have been revoked and given back.

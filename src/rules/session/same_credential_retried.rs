@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("five requests at once with one token, all served", SERVED),
         Example::quiet("other credentials each time", OTHERS),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// How many refusals in a row make a loop.

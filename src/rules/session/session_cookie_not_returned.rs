@@ -39,7 +39,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a colleague behind the same address", COLLEAGUE),
         Example::quiet("a program that keeps no cookies", PROGRAM),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -22,7 +22,7 @@ pub static RULE: Rule = Rule {
         Example::fires("three times after it ran out", KEPT),
         Example::quiet("a new one after the first refusal", RENEWED),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// How often it has to be sent after it ran out: one may have been on its way, and one more may be a retry.

@@ -4,6 +4,7 @@ use super::aws::{self, parameter};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials};
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -31,10 +32,10 @@ pub static RULE: Rule = Rule {
         Example::quiet("a signed URL alone", ALONE),
         Example::quiet("a store that looks at one of them", CONTENT),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
-const SAID: [&str; 1] = ["Only one auth mechanism allowed"];
+static SAID: Phrases = Phrases::of(&["Only one auth mechanism allowed"]);
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     check_one(view).into_iter().collect()

@@ -8,6 +8,7 @@ use crate::exchange::dates::parse_http_date;
 use crate::exchange::view::Offered;
 use crate::rules::Finding;
 use crate::rules::evidence::{clip, with_answer, with_credentials};
+use crate::rules::phrases::Phrases;
 
 /// A signature and what it was made for.
 pub(super) struct Signed<'v> {
@@ -104,10 +105,11 @@ pub(super) fn is_refused(view: &View<'_>) -> bool {
 }
 
 /// The first of these texts that the answer has, in its body or in the field that names its error.
-pub(super) fn said(view: &View<'_>, words: &[&'static str]) -> Option<&'static str> {
+pub(super) fn said(view: &View<'_>, words: &Phrases) -> Option<&'static str> {
     let kind = view.response()?.head.value("x-amzn-errortype").map(String::from_utf8_lossy).unwrap_or_default();
     let text = view.error_text().unwrap_or_default();
-    words.iter().copied().find(|word| text.contains(word) || kind.contains(word))
+    let first = words.all_in(text).next().into_iter().chain(words.all_in(&kind).next()).min()?;
+    Some(first.1)
 }
 
 /// Whether it is AWS itself that answered, by what it writes into all of its answers.

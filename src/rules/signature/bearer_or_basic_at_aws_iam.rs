@@ -5,6 +5,7 @@ use crate::auth::{Detail, Scheme};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials};
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -35,16 +36,16 @@ pub static RULE: Rule = Rule {
         Example::fires("a password", BASIC),
         Example::quiet("a signature", SIGNED),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
-const SAID: [&str; 5] = [
+static SAID: Phrases = Phrases::of(&[
     "not a valid key=value pair",
     "Authorization header requires 'Credential' parameter",
     "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header",
     "IncompleteSignature",
     "Unsupported Authorization Type",
-];
+]);
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     check_one(view).into_iter().collect()

@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a count for each request", COUNTED),
         Example::quiet("one of two algorithms", CHOICE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

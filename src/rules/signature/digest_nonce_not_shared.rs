@@ -23,7 +23,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the nonce has expired", STALE),
         Example::quiet("one backend", ONE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

@@ -27,7 +27,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the whole URL of the same target", ABSOLUTE),
         Example::quiet("the nonce was merely too old", STALE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

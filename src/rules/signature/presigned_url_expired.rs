@@ -7,6 +7,7 @@ use super::clocks::{Clocks, seconds, span};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{with_answer, with_credentials};
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -48,7 +49,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a URL that is still good", GOOD),
         Example::quiet("an old one that nobody checks", UNCHECKED),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
@@ -65,8 +66,9 @@ fn check_one(view: &View<'_>) -> Option<Finding> {
     let (until, who) = until(view)?;
     let clocks = Clocks::of(view);
     let late = clocks.deciding().as_second() - until.as_second();
-    let said =
-        aws::said(view, &["Request has expired", "ExpiredToken", "Signature not valid in the specified time frame"]);
+    static SAID: Phrases =
+        Phrases::of(&["Request has expired", "ExpiredToken", "Signature not valid in the specified time frame"]);
+    let said = aws::said(view, &SAID);
     if late <= if said.is_some() { 0 } else { TOLERANCE } {
         return None;
     }

@@ -4,6 +4,7 @@ use super::aws::{self, signed};
 use super::clocks::{Clocks, seconds, span};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -33,15 +34,15 @@ pub static RULE: Rule = Rule {
         Example::quiet("a few seconds", CLOSE),
         Example::quiet("a server that does not look at it", ACCEPTED),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
-const SAID: [&str; 4] = [
+static SAID: Phrases = Phrases::of(&[
     "RequestTimeTooSkewed",
     "Signature expired: ",
     "Signature not yet current: ",
     "difference between the request time and",
-];
+]);
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     check_one(view).into_iter().collect()

@@ -4,6 +4,7 @@ use super::aws::{self, signed};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::with_named;
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
@@ -31,12 +32,15 @@ pub static RULE: Rule = Rule {
         Example::quiet("it is signed, and nobody changed it", ACCEPTED),
         Example::quiet("what AWS wants to be signed", USUAL),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// How AWS and others say that they calculated another signature.
-const SAID: [&str; 3] =
-    ["SignatureDoesNotMatch", "The request signature we calculated does not match", "InvalidSignatureException"];
+static SAID: Phrases = Phrases::of(&[
+    "SignatureDoesNotMatch",
+    "The request signature we calculated does not match",
+    "InvalidSignatureException",
+]);
 
 /// Fields that hops set, add or take off.
 const FRAGILE: [&str; 16] = [

@@ -7,6 +7,7 @@ use crate::hops::Crossing;
 use crate::memory::Memory;
 use crate::rules::evidence::clip;
 use crate::rules::hop::{at, by_join, with_answers, with_hop};
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -44,7 +45,7 @@ pub static RULE: Rule = Rule {
 };
 
 /// With these the server says that it did not come to the body: it does not know the key, or the time is over.
-const OTHER_FAULTS: [&str; 10] = [
+static OTHER_FAULTS: Phrases = Phrases::of(&[
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "UnrecognizedClientException",
@@ -55,11 +56,11 @@ const OTHER_FAULTS: [&str; 10] = [
     "Signature expired",
     "AuthorizationHeaderMalformed",
     "MissingAuthenticationToken",
-];
+]);
 
 /// With these it says that it did.
-const SAID: [&str; 3] =
-    ["XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "signature we calculated does not match"];
+static SAID: Phrases =
+    Phrases::of(&["XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "signature we calculated does not match"]);
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     check_one(view).into_iter().collect()

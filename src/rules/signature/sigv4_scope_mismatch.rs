@@ -3,6 +3,7 @@
 use super::aws::{self, Signed, signed};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -35,16 +36,16 @@ pub static RULE: Rule = Rule {
         Example::quiet("a host of another maker", CUSTOM),
         Example::quiet("the same region", SAME),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
-const SAID: [&str; 5] = [
+static SAID: Phrases = Phrases::of(&[
     "AuthorizationHeaderMalformed",
     "AuthorizationQueryParametersError",
     "Credential should be scoped to a valid region",
     "Credential should be scoped to correct service",
     "Date in Credential scope does not match",
-];
+]);
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     check_one(view).into_iter().collect()

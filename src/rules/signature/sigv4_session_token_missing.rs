@@ -4,6 +4,7 @@ use super::aws::{self, signed};
 use crate::auth::Placeholder;
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -33,16 +34,16 @@ pub static RULE: Rule = Rule {
         Example::quiet("all three parts", WHOLE),
         Example::quiet("a permanent key", PERMANENT),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// How AWS says that it does not know a key.
-const SAID: [&str; 4] = [
+static SAID: Phrases = Phrases::of(&[
     "InvalidAccessKeyId",
     "The AWS Access Key Id you provided does not exist in our records",
     "UnrecognizedClientException",
     "The security token included in the request is invalid",
-];
+]);
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {
     let Some(signed) = signed(view).filter(|signed| signed.is_temporary) else { return Vec::new() };

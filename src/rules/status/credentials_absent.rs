@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("some requests with credentials and some without", MIXED),
         Example::quiet("a client that waits for the challenge on each connection", WAITS),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const START: &str = r#"> GET /v2/ HTTP/1.1

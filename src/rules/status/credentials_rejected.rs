@@ -8,6 +8,7 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::Memory;
 use crate::rules::evidence::{called, clip, clock, with_answer, with_credentials};
 use crate::rules::normal::{self, Normal};
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The rule.
@@ -36,7 +37,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the client corrects the password", CORRECTED),
         Example::quiet("the token endpoint judges by its own rules", TOKEN_ENDPOINT),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const PASSWORD: &str = r#"> GET /orders HTTP/1.1
@@ -213,7 +214,7 @@ fn rights(view: &View<'_>, offered: &Offered) -> Finding {
 
 /// Whether a 403 has to do with who asks, as far as it can be seen: firewalls and limits of rate answer so too.
 fn speaks_of_rights(view: &View<'_>) -> bool {
-    const WORDS: [&str; 14] = [
+    static WORDS: Phrases = Phrases::of(&[
         "access denied",
         "access_denied",
         "accessdenied",
@@ -228,14 +229,14 @@ fn speaks_of_rights(view: &View<'_>) -> bool {
         "privilege",
         "role",
         "scope",
-    ];
+    ]);
     if view.challenges(false).next().is_some() {
         return true;
     }
     let text = view.error_text().unwrap_or_default().to_ascii_lowercase();
     // The error's own name, where a program wrote it; a page has the word in its heading, whatever the reason.
     let is_named = !text.trim_start().starts_with('<') && text.contains("forbidden");
-    is_named || WORDS.iter().any(|word| text.contains(word))
+    is_named || WORDS.first_in(&text).is_some()
 }
 
 /// The credentials that this answer is about: those for a proxy where a proxy refuses, or where there are no others.
@@ -251,13 +252,12 @@ fn judged<'v>(view: &'v View<'_>) -> Option<&'v Offered> {
 /// Adds the beginning of what the server says in the body, in one line. A page for people says nothing of use there.
 fn with_words(found: Finding, view: &View<'_>) -> Finding {
     const QUOTED: usize = 100;
-    let Some(text) = view.error_text() else { return found };
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_page = line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("<html"))
-        || line.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
-    if line.is_empty() || is_page {
+    let text = view.error_text().unwrap_or_default().trim_start();
+    let begins = |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if text.is_empty() || begins("<html") || begins("<!doctype") {
         return found;
     }
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     // Before it is cut: of a secret that is cut off, the rest would not be known again.
     let shown = view.redactor().text(&view.without_echoes(line));
     let mut quoted: String = shown.chars().take(QUOTED).collect();

@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a page that is closed to all", CLOSED),
         Example::quiet("a firewall refuses", FIREWALL),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const DJANGO: &str = r#"> GET /api/orders/ HTTP/1.1

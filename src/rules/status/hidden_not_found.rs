@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("nothing was ever there", NOTHING),
         Example::quiet("404 with credentials as well", GONE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// What is further apart may have been deleted meanwhile.

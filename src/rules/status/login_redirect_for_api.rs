@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a browser loads a page", PAGE),
         Example::quiet("a redirect to somewhere else", ELSEWHERE),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const TOKEN: &str = r#"> GET /api/orders HTTP/1.1

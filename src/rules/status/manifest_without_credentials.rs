@@ -33,7 +33,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("the manifest is open", OPEN),
         Example::quiet("nobody is logged in", NOBODY),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, memory: &Memory) -> Vec<Finding> {

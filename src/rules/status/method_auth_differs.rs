@@ -25,7 +25,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("HEAD at another place", ELSEWHERE),
         Example::quiet("both are allowed", BOTH),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// What is further apart may have been taken back meanwhile.

@@ -3,6 +3,7 @@
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::evidence::{clip, with_answer, with_named};
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Message, Rule, Severity, Spec};
 
 /// The rule.
@@ -71,7 +72,7 @@ pub(super) fn other_reason(view: &View<'_>) -> Option<Reason> {
         return None;
     }
     // Larger bodies are documents, in which such words can stand for other reasons.
-    let text = view.error_text().filter(|_| response.body.size <= 16 * 1024).unwrap_or_default().to_lowercase();
+    let text = view.error_text().filter(|_| response.body.size <= 16 * 1024).unwrap_or_default().to_ascii_lowercase();
     let head = &response.head;
     if head.value("cf-mitigated").is_some_and(|value| value.eq_ignore_ascii_case(b"challenge")) {
         return Some(Reason {
@@ -105,7 +106,7 @@ fn is_cloudfront(view: &View<'_>) -> bool {
 
 /// The protection against requests that another site makes in the name of its visitor.
 fn cross_site(view: &View<'_>, text: &str) -> Option<Reason> {
-    const WORDS: [&str; 9] = [
+    static WORDS: Phrases = Phrases::of(&[
         "csrf verification failed",
         "csrf failed",
         "csrf token",
@@ -115,8 +116,8 @@ fn cross_site(view: &View<'_>, text: &str) -> Option<Reason> {
         "csrf protection",
         "_xsrf",
         "xsrf token",
-    ];
-    let words = WORDS.iter().find(|words| text.contains(**words))?;
+    ]);
+    let words = WORDS.first_in(text)?;
     let hides_origin = view.request().value("origin") == Some(b"null");
     Some(if hides_origin {
         Reason {
@@ -145,19 +146,19 @@ fn cross_site(view: &View<'_>, text: &str) -> Option<Reason> {
 /// A limit on how often or how much one may ask.
 fn limited(view: &View<'_>, text: &str) -> Option<Reason> {
     const REMAINING: [&str; 3] = ["x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining"];
-    const WORDS: [&str; 6] = [
+    static WORDS: Phrases = Phrases::of(&[
         "rate limit exceeded",
         "exceeded a secondary rate limit",
         "api rate limit",
         "rate limited",
         "too many requests",
         "quota exceeded",
-    ];
+    ]);
     const FIX: &str = "Ask less often, wait as long as Retry-After or the limit's own field says, or have the limit raised. \
                        For the server: 429 is the status that says it.";
     let head = &view.response()?.head;
     let used_up = REMAINING.iter().find(|name| head.value(name) == Some(b"0"));
-    let words = WORDS.iter().find(|words| text.contains(**words)).copied();
+    let words = WORDS.first_in(text);
     // Nothing but a limit lets one try again after some time, unless it is the answer to a login.
     let wait = head.has("retry-after") && view.challenged().is_empty();
     let field = used_up.copied().or(wait.then_some("retry-after"));

@@ -4,6 +4,7 @@ use super::refused::refused;
 use super::{Clocks, numeric, said, span};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// The clocks of the issuer and of the server differ.
@@ -28,12 +29,12 @@ pub static RULE: Rule = Rule {
 };
 
 /// Words with which libraries refuse for that, in lower case.
-const SAID: [&str; 4] = [
+static SAID: Phrases = Phrases::of(&[
     "used before issued",
     "issued in the future",
     "the token is not yet valid (iat)",
     "issued at timestamp in the future",
-];
+]);
 
 /// What is less is nothing that a server would refuse without saying why.
 const APART: i64 = 30;

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 
 use super::credentials::{is_refused_by_grpc, point};
 use super::evidence::{clip, with_credentials};
+use super::phrases::Phrases;
 use super::{Finding, Message, Place, Rule, normal};
 use crate::auth::{Checked, Detail, Jwt, NumericDate};
 use crate::exchange::View;
@@ -112,7 +113,7 @@ struct Limit {
     /// How many seconds the token is beyond its limit at that time; negative while it is valid.
     beyond: fn(limit: i64, now: i64) -> i64,
     /// Words with which servers say so, in lower case.
-    words: &'static [&'static str],
+    words: Phrases,
     /// The sentence for the user, of the time beyond the limit and of whose clock tells it.
     summary: fn(span: &str, is_server_time: bool) -> String,
 }
@@ -127,7 +128,7 @@ fn out_of_time(limit: &Limit, view: &View<'_>, memory: &Memory) -> Option<Findin
     if normal::is_token_endpoint(view) || !tokens(view).any(|(_, jwt)| (limit.at)(jwt).is_some()) {
         return None;
     }
-    let said = said(view, limit.words);
+    let said = said(view, &limit.words);
     // Some frameworks answer so to a token that has ended; the text has to say it.
     let is_odd_refusal = matches!(view.status(), 400 | 422 | 440 | 498) && said.is_some();
     if !(view.is_refused() || by_grpc || is_odd_refusal) {
@@ -222,11 +223,8 @@ struct Said {
 }
 
 /// The first of these words that a challenge or the body of the refusal has.
-fn said(view: &View<'_>, words: &[&'static str]) -> Option<Said> {
-    let find = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        words.iter().copied().find(|word| text.contains(word))
-    };
+fn said(view: &View<'_>, words: &Phrases) -> Option<Said> {
+    let find = |text: &str| words.first_in(&text.to_ascii_lowercase());
     let params = view.challenges(view.status() == 407).flat_map(|challenge| &challenge.params);
     let said = params.filter(|param| param.name.starts_with("error")).find_map(|param| find(&param.value));
     if let Some(word) = said {

@@ -28,7 +28,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a token that cannot be read", OPAQUE),
         Example::quiet("the client asks for more and comes back", STEP_UP),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 fn check(view: &View<'_>, _: &Memory) -> Vec<Finding> {

@@ -4,6 +4,7 @@ use super::{Limit, out_of_time};
 use crate::exchange::View;
 use crate::memory::Memory;
 use crate::rules::normal::{self, Normal};
+use crate::rules::phrases::Phrases;
 use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A token past its `exp`.
@@ -47,7 +48,7 @@ static LIMIT: Limit = Limit {
     claim: "exp",
     at: |jwt| jwt.claims.as_ref()?.exp,
     beyond: |exp, now| now.saturating_sub(exp),
-    words: &["expired", "expiration", "\"exp\" claim", "'exp' claim", "lifetime validation failed"],
+    words: Phrases::of(&["expired", "expiration", "\"exp\" claim", "'exp' claim", "lifetime validation failed"]),
     summary: |span, is_server_time| {
         let until = if is_server_time { "the backend answered" } else { "this request" };
         format!("the token expired {span} before {until}")

@@ -3,6 +3,7 @@
 use super::{Limit, out_of_time};
 use crate::exchange::View;
 use crate::memory::Memory;
+use crate::rules::phrases::Phrases;
 use crate::rules::{Check, Example, Family, Finding, Rule, Severity, Spec};
 
 /// A token before its `nbf`.
@@ -32,7 +33,7 @@ static LIMIT: Limit = Limit {
     claim: "nbf",
     at: |jwt| jwt.claims.as_ref()?.nbf,
     beyond: |nbf, now| nbf.saturating_sub(now),
-    words: &[
+    words: Phrases::of(&[
         "not yet valid",
         "not yet active",
         "not active",
@@ -41,7 +42,7 @@ static LIMIT: Limit = Limit {
         "notbefore",
         "used before",
         "premature",
-    ],
+    ]),
     summary: |span, is_server_time| {
         let since = if is_server_time { "the backend answered" } else { "this request" };
         format!("the token becomes valid only {span} after {since}")

@@ -8,6 +8,7 @@ use crate::exchange::view::{Offered, OfferedIn};
 use crate::memory::{Memory, is_id_token};
 use crate::rules::credentials::{is_refused, point};
 use crate::rules::evidence::with_credentials;
+use crate::rules::phrases::Phrases;
 use crate::rules::{At, Certainty, Check, Example, Family, Finding, Rule, Severity, Spec, normal};
 
 /// A token that was made for another purpose.
@@ -159,7 +160,7 @@ const ENCRYPTED_TAKEN: &str = r#"> GET /userinfo HTTP/1.1
 < HTTP/1.1 200 OK
 "#;
 
-const WANTS_JWT: [&str; 7] = [
+static WANTS_JWT: Phrases = Phrases::of(&[
     "jwt is not in the form of header.payload.signature",
     "jwt malformed",
     "not enough segments",
@@ -167,7 +168,7 @@ const WANTS_JWT: [&str; 7] = [
     "invalid compact jws",
     "jwt must have three segments",
     "jwt strings must contain exactly 2 period characters",
-];
+]);
 
 /// A token without structure, or an encrypted one, where the server wants to read it.
 fn by_text(view: &View<'_>) -> Option<Finding> {

@@ -34,7 +34,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("Authentication-Info is a header of its own", INFO),
         Example::quiet("a server that takes the name", TAKEN),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const MISSPELT: &str = r#"> GET /orders HTTP/1.1

@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
         Example::fires("nginx says so in its page", NGINX),
         Example::quiet("a head of the usual size", USUAL),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 /// Words of those who answer 400 instead.

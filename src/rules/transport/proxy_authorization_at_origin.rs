@@ -22,7 +22,7 @@ pub static RULE: Rule = Rule {
         Example::quiet("a gateway that uses it on purpose", TAKEN),
         Example::quiet("both are there", BOTH),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const REFUSED: &str = r#"> GET /orders HTTP/1.1

@@ -31,7 +31,7 @@ pub static RULE: Rule = Rule {
         Example::fires("a login token sent as an API key", LOGIN_TOKEN),
         Example::quiet("the key is where it belongs", RIGHT),
     ],
-    check: Check::Exchange(check),
+    check: Check::Failure(check),
 };
 
 const AZURE: &str = r#"> GET /orders HTTP/1.1
