@@ -54,6 +54,9 @@ impl Places {
         let Some(response) = view.response() else { return };
         let time = view.exchange().time;
         let is_redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+        if !is_redirect && self.places.is_empty() {
+            return;
+        }
         let place = self.place(view, view.path());
         let known = self.places.get(&place).is_some();
         // Nothing is kept of the many places from which nobody is sent away.

@@ -51,7 +51,7 @@ impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
     pub(super) fn entry(&mut self, key: K) -> &mut V {
         self.now += 1;
         self.written.push_back((self.now, key.clone()));
-        if !self.entries.contains_key(&key) && self.entries.len() >= self.most {
+        if self.entries.len() >= self.most && !self.entries.contains_key(&key) {
             self.drop_oldest();
         }
         if self.written.len() > 2 * self.most {
