@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::http::{HeaderValue, Method, Request, Response, Version, header, request};
+use hyper::http::uri::PathAndQuery;
+use hyper::http::{HeaderName, HeaderValue, Method, Request, Response, Version, header, request};
 use hyper_util::rt::TokioIo;
 
 use super::ListeningTap;
@@ -25,7 +26,13 @@ pub(super) struct Http1Pool {
 type Kept = (http1::SendRequest<PassedBody>, UpstreamSide);
 
 /// The fields that HTTP/2 does not have and must not get (RFC 9113 8.2.2).
-const CONNECTION_FIELDS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+static CONNECTION_FIELDS: [HeaderName; 5] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 impl Http1Pool {
     pub(super) fn new(tap: Arc<ListeningTap>, errand: Errand) -> Self {
@@ -42,7 +49,7 @@ impl Http1Pool {
         recording.with(|recording| recording.set_upstream(side.clone()));
         let request = Request::from_parts(to_http1(parts), body);
         let mut response = sender.send_request(request).await.map_err(|error| SendError::Failed(failure_of(&error)))?;
-        for name in CONNECTION_FIELDS {
+        for name in &CONNECTION_FIELDS {
             response.headers_mut().remove(name);
         }
         if let Ok(mut kept) = self.kept.lock()
@@ -100,10 +107,8 @@ fn to_http1(mut parts: request::Parts) -> request::Parts {
     }
     // The target of CONNECT is the authority in both versions.
     if parts.method != Method::CONNECT {
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        if let Ok(uri) = target.parse() {
-            parts.uri = uri;
-        }
+        let target = parts.uri.path_and_query().cloned();
+        parts.uri = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     }
     parts
 }

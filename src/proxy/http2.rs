@@ -216,7 +216,7 @@ impl Requests {
         let request = exchange::Request {
             head: recent_heads::http2_request(self.connection.client.connection, &start_line, &parts.headers),
             version: Version::Http2,
-            authority: parts.uri.authority().map(ToString::to_string),
+            authority: parts.uri.authority().map(|authority| authority.as_str().to_owned()),
             body: Default::default(),
             trailers: None,
         };
