@@ -246,7 +246,7 @@ mod tests {
         let known = KnownHead::new(1);
         let read = |value: &str, count: usize| {
             let challenges: Arc<[_]> = parse_challenges(value.as_bytes()).challenges.into();
-            let one = |field| Challenged { by_proxy: false, field, challenges: challenges.clone(), defects: [].into() };
+            let one = |field| Challenged::new(false, field, challenges.clone(), [].into());
             known.challenged(|| (0..count).map(one).collect()).len()
         };
         assert_eq!(read("Basic", MOST_READ + 1), MOST_READ + 1);

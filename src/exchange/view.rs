@@ -1,7 +1,7 @@
 //! The questions that rules, records and screens ask about an exchange, answered once.
 
 use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -58,6 +58,14 @@ pub struct Offered {
     pub fingerprint: Fingerprint,
     /// The length in bytes of the value as it was sent.
     pub length: usize,
+    line: OnceLock<String>,
+}
+
+impl Offered {
+    /// The line by which it is evidence, which `make` makes once for all requests with the same head.
+    pub fn line(&self, make: impl FnOnce() -> String) -> &str {
+        self.line.get_or_init(make)
+    }
 }
 
 /// Where in a request credentials can be.
@@ -102,6 +110,19 @@ pub struct Challenged {
     pub challenges: Arc<[Challenge]>,
     /// What is wrong with the field as a whole.
     pub defects: Arc<[Defect]>,
+    line: OnceLock<String>,
+}
+
+impl Challenged {
+    /// Challenges as they were read out of a field.
+    pub(super) fn new(by_proxy: bool, field: usize, challenges: Arc<[Challenge]>, defects: Arc<[Defect]>) -> Self {
+        Challenged { by_proxy, field, challenges, defects, line: OnceLock::new() }
+    }
+
+    /// The line by which it is evidence, which `make` makes once for all answers with the same head.
+    pub fn line(&self, make: impl FnOnce() -> String) -> &str {
+        self.line.get_or_init(make)
+    }
 }
 
 impl<'a> View<'a> {
@@ -447,7 +468,8 @@ fn offered(exchange: &Exchange, redactor: &Redactor) -> Vec<Offered> {
             let fingerprint = credentials.secret.fingerprint(redactor.key());
             (Arc::new(credentials), fingerprint)
         };
-        found.push(Offered { place, name: super::text(name), field, credentials, fingerprint, length });
+        let line = OnceLock::new();
+        found.push(Offered { place, name: super::text(name), field, credentials, fingerprint, length, line });
     };
     for field in request.head.fields() {
         let place = if field.is("authorization") {
@@ -517,7 +539,7 @@ fn challenged(head: &RawHead, redactor: &Redactor) -> Vec<Challenged> {
         let by_proxy = field.is("proxy-authenticate");
         if by_proxy || field.is("www-authenticate") {
             let (challenges, defects) = redactor.read_challenges(field.value);
-            found.push(Challenged { by_proxy, field: field.index, challenges, defects });
+            found.push(Challenged::new(by_proxy, field.index, challenges, defects));
         }
     }
     found

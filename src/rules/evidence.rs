@@ -13,6 +13,14 @@ const QUOTED: usize = 120;
 
 /// Adds `request: Authorization: Bearer jwt#7f3a (812 bytes)`.
 pub(super) fn with_credentials(found: Finding, view: &View<'_>, offered: &Offered) -> Finding {
+    let text = offered.line(|| line_of(view, offered));
+    match offered.field {
+        Some(field) => found.because_of(text, Place { message: Message::Request, field, byte: None }),
+        None => found.because(text),
+    }
+}
+
+fn line_of(view: &View<'_>, offered: &Offered) -> String {
     let label = match (offered.length, view.label(offered)) {
         (0, _) => "(empty)".to_owned(),
         // A short length would help to guess.
@@ -20,16 +28,12 @@ pub(super) fn with_credentials(found: Finding, view: &View<'_>, offered: &Offere
         (length, label) => format!("{label} ({length} bytes)"),
     };
     let name = view.redactor().name(offered.name.as_bytes());
-    let text = match offered.place {
+    match offered.place {
         OfferedIn::Query => format!("request: {name} in the query: {label}"),
         OfferedIn::Form => format!("request: {name} in the form: {label}"),
         OfferedIn::Userinfo => format!("request: in the URL before the host: {label}"),
         OfferedIn::Trailer => format!("request: behind the body: {name}: {label}"),
         _ => ["request: ", &name, ": ", &label].concat(),
-    };
-    match offered.field {
-        Some(field) => found.because_of(text, Place { message: Message::Request, field, byte: None }),
-        None => found.because(text),
     }
 }
 
@@ -47,7 +51,9 @@ pub(super) fn with_sent(found: Finding, view: &View<'_>) -> Finding {
 pub(super) fn with_answer(found: Finding, view: &View<'_>) -> Finding {
     let Some(response) = view.response() else { return found.because("response: none was seen") };
     if let Some(challenged) = view.challenged().first() {
-        return with_field(found, view, Message::Response, challenged.field, &format!("{}, ", response.status));
+        let (message, field) = (Message::Response, challenged.field);
+        let line = || field_line(view, message, field, &format!("{}, ", response.status)).unwrap_or_default();
+        return found.because_of(challenged.line(line), Place { message, field, byte: None });
     }
     match response.status {
         401 => found.because("response: 401, no WWW-Authenticate"),
@@ -58,14 +64,20 @@ pub(super) fn with_answer(found: Finding, view: &View<'_>) -> Finding {
 
 /// Adds a field as it may be shown: `response: 302, Location: https://…`; `before` stands between message and name.
 pub(super) fn with_field(found: Finding, view: &View<'_>, message: Message, field: usize, before: &str) -> Finding {
-    let Some((side, head)) = head_of(view, message) else { return found };
-    let Some(line) = head.fields().nth(field) else { return found };
+    match field_line(view, message, field, before) {
+        Some(text) => found.because_of(text, Place { message, field, byte: None }),
+        None => found,
+    }
+}
+
+fn field_line(view: &View<'_>, message: Message, field: usize, before: &str) -> Option<String> {
+    let (side, head) = head_of(view, message)?;
+    let line = head.fields().nth(field)?;
     let value = match message {
         Message::Request => view.shown_in_request(&line),
         Message::Response => view.shown_in_response(&line),
     };
-    let text = clip([side, ": ", before, &view.redactor().name(line.name), ": ", &value].concat());
-    found.because_of(text, Place { message, field, byte: None })
+    Some(clip([side, ": ", before, &view.redactor().name(line.name), ": ", &value].concat()))
 }
 
 /// Adds the first field of that name, if there is one.
