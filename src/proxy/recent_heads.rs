@@ -70,8 +70,10 @@ pub(super) fn forget_http2(connection: u64) {
 }
 
 fn of_fields(direction: Direction, connection: u64, start_line: &str, headers: &HeaderMap) -> RawHead {
-    let place = RECENT.with_borrow(|recent| place_of(&recent.hashes, start_line, headers));
-    let known = RECENT.with_borrow_mut(|recent| recent.get(direction, place));
+    let (place, known) = RECENT.with_borrow_mut(|recent| {
+        let place = place_of(&recent.hashes, start_line, headers);
+        (place, recent.get(direction, place))
+    });
     let head = match known {
         Some(known) if known.says(start_line, fields(headers)) => known,
         _ => RawHead::from_fields(start_line, fields(headers)),

@@ -184,7 +184,7 @@ impl Sinks {
         self.worst = self.worst.max(diagnosis.whole.findings.first().map(|finding| finding.severity));
         let findings = &diagnosis.whole.findings;
         let is_told = matches!(self.log, Log::Text(_)) || !self.probes.are_usual();
-        let shown = (is_told || !self.is_counted(outermost, findings)).then(|| {
+        let shown = (is_told || !self.summary.add_briefly(&Counted::of(outermost), findings)).then(|| {
             let mut shown = Shown::of(outermost);
             self.probes.mark(&mut shown, findings, views);
             shown
@@ -230,18 +230,6 @@ impl Sinks {
             }
             let text = console.exchange(shown, self.count, findings);
             self.stdout.put(text.as_bytes());
-        }
-    }
-
-    /// Counts an exchange of which nobody is told, where that takes no text.
-    fn is_counted(&mut self, view: &View<'_>, findings: &[Finding]) -> bool {
-        let counted = Counted::of(view);
-        match findings.first().filter(|finding| finding.severity > Severity::Info) {
-            Some(finding) => self.summary.add_again(&counted, finding),
-            None => {
-                self.summary.add_fine(&counted);
-                true
-            }
         }
     }
 

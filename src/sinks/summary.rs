@@ -54,7 +54,7 @@ impl Summary {
     pub fn add(&mut self, shown: &Shown, findings: &[Finding]) {
         self.exchanges += 1;
         self.probes += u64::from(shown.is_probe);
-        let Some(first) = findings.first().filter(|finding| finding.severity > Severity::Info) else {
+        let Some(first) = alarm(findings) else {
             if shown.credential.is_some() && shown.status.is_some_and(|status| (200..300).contains(&status)) {
                 self.served = self.served.max(shown.time);
                 shown.backend.iter().for_each(|addr| note(&mut self.serving, || addr.clone()));
@@ -83,8 +83,20 @@ impl Summary {
         note(&mut cause.routes, || format!("{} {}", shown.method, shown.path()));
     }
 
-    /// Counts an exchange in which nothing was found and that nobody is told of.
-    pub(super) fn add_fine(&mut self, fine: &Counted<'_>) {
+    /// Counts an exchange that nobody is told of, where that takes no text: nothing was found in it, or it is like one before
+    /// it. Says whether it was counted.
+    pub(super) fn add_briefly(&mut self, counted: &Counted<'_>, findings: &[Finding]) -> bool {
+        match alarm(findings) {
+            Some(finding) => self.add_again(counted, finding),
+            None => {
+                self.add_fine(counted);
+                true
+            }
+        }
+    }
+
+    /// Counts an exchange in which nothing was found.
+    fn add_fine(&mut self, fine: &Counted<'_>) {
         self.exchanges += 1;
         self.probes += u64::from(fine.is_probe);
         if fine.served.is_none() {
@@ -97,9 +109,9 @@ impl Summary {
         }
     }
 
-    /// Counts an exchange that nobody is told of and that went the same way as one before it, with the same finding. Says
-    /// whether there was one; the next time, there was.
-    pub(super) fn add_again(&mut self, again: &Counted<'_>, finding: &Finding) -> bool {
+    /// Counts an exchange that went the same way as one before it, with the same finding. Says whether there was one; the next
+    /// time, there was.
+    fn add_again(&mut self, again: &Counted<'_>, finding: &Finding) -> bool {
         let Some(way) = again.way else { return false };
         let Some(cause) = self.causes.get_mut(finding.rule.name) else { return false };
         if cause.ways.contains(&way) {
@@ -219,6 +231,11 @@ impl Cause {
     }
 }
 
+/// The finding that explains an exchange best, if it is more than worth knowing.
+fn alarm(findings: &[Finding]) -> Option<&Finding> {
+    findings.first().filter(|finding| finding.severity > Severity::Info)
+}
+
 fn of(values: &BTreeSet<String>, what: &str, named: bool) -> String {
     match (values.len(), values.first()) {
         (1, Some(only)) if named => printable(only),
@@ -307,11 +324,9 @@ mod tests {
             let view = View::new(exchange, &redactor);
             let findings = diagnoser.diagnose(&view).findings;
             whole.add(&Shown::of(&view), &findings);
-            let counted = Counted::of(&view);
-            match findings.first().filter(|finding| finding.severity > Severity::Info) {
-                Some(finding) if brief.add_again(&counted, finding) => again += 1,
-                Some(_) => brief.add(&Shown::of(&view), &findings),
-                None => brief.add_fine(&counted),
+            match brief.add_briefly(&Counted::of(&view), &findings) {
+                true => again += usize::from(alarm(&findings).is_some()),
+                false => brief.add(&Shown::of(&view), &findings),
             }
         }
         let said = |summary: &Summary| summary.text(Duration::from_secs(1), &Lost::default(), 0, 0);
