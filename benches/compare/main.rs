@@ -17,7 +17,7 @@ mod workload;
 use std::collections::BTreeMap;
 
 use subject::Subject;
-use workload::{Figure, WORKLOADS, Workload};
+use workload::{Figure, NOISY, WORKLOADS, Workload};
 
 fn main() {
     let options: Vec<String> = std::env::args().skip(1).collect();
@@ -52,33 +52,29 @@ fn main() {
 /// One line for each subject: the medians of its figures, how far one of them went from round to round where that matters,
 /// and the ratio of the first of them to nginx's.
 fn table(workload: &Workload, subjects: &[Subject], figures: &BTreeMap<usize, Vec<Vec<Figure>>>) {
+    let rounds = |at: usize| figures.get(&at).map(Vec::as_slice).unwrap_or_default();
+    let all_of = |at: usize, number: usize| rounds(at).iter().filter_map(move |round| round.get(number).copied());
     let medians = |at: usize| -> Vec<Figure> {
-        let rounds = figures.get(&at).map(Vec::as_slice).unwrap_or_default();
-        let count = rounds.first().map_or(0, Vec::len);
-        (0..count)
-            .map(|number| median(rounds.iter().filter_map(|round| round.get(number).copied()).collect()))
-            .collect()
+        let count = rounds(at).first().map_or(0, Vec::len);
+        (0..count).map(|number| median(all_of(at, number).collect())).collect()
     };
+    let noisy = workload.figures.iter().position(|name| *name == NOISY);
     let nginx = subjects.iter().position(|subject| *subject == Subject::Nginx).map(medians);
     println!("\n{}", workload.title);
     print!("{:<16}", "");
     workload.figures.iter().for_each(|name| print!("{name:>16}"));
-    if let Some(figure) = workload.spread {
-        print!("{:>16}", format!("± {}", workload.figures.get(figure).unwrap_or(&"")));
+    if noisy.is_some() {
+        print!("{:>16}", format!("± {NOISY}"));
     }
     println!("{:>10}", "ratio");
     for (at, subject) in subjects.iter().enumerate() {
         print!("{:<20}", subject.name());
         let own = medians(at);
-        own.iter().for_each(|figure| match figure {
+        let noise = noisy.map(|number| half_range(all_of(at, number).flatten()));
+        own.iter().copied().chain(noise).for_each(|figure| match figure {
             Some(figure) => print!("{figure:>16.2}"),
             None => print!("{:>16}", "-"),
         });
-        if let Some(figure) = workload.spread {
-            let rounds = figures.get(&at).map(Vec::as_slice).unwrap_or_default();
-            let spread = half_range(rounds.iter().filter_map(|round| round.get(figure).copied().flatten()));
-            spread.map_or_else(|| print!("{:>16}", "-"), |spread| print!("{spread:>16.2}"));
-        }
         let ratio = nginx.as_ref().and_then(|nginx| Some(own.first().copied()?? / nginx.first().copied()??));
         match ratio {
             Some(ratio) => println!("{ratio:>10.2}"),
